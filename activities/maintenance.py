@@ -1,0 +1,33 @@
+"""The daily housekeeping of the stores: partitions ahead, old ones dropped."""
+
+from datetime import UTC, datetime, timedelta
+
+from temporalio import activity
+
+from activities.failures import translated_failures
+from domain.batch import MAINTAIN
+from domain.week import WEEKS_KEPT, to_us, week_of
+from intake.ledger import LedgerPartitions
+from store.blocks.protocol import BlockStore
+from store.popularity import PopularityStore
+
+
+class Maintenance:
+    def __init__(self, ledger: LedgerPartitions, blocks: BlockStore, popularity: PopularityStore) -> None:
+        self._ledger = ledger
+        self._blocks = blocks
+        self._popularity = popularity
+
+    async def make_room(self) -> None:
+        """What must be there before anything is accepted or persisted."""
+        await self._ledger.make()
+        await self._blocks.maintain(week_of(to_us(datetime.now(UTC))))
+
+    @activity.defn(name=MAINTAIN)
+    async def maintain(self) -> list[str]:
+        """Makes room and drops what is out of keep; the names of the ledger's dropped days."""
+        with translated_failures():
+            await self.make_room()
+            dropped = await self._ledger.drop()
+            await self._popularity.forget_days(datetime.now(UTC).date() - timedelta(weeks=WEEKS_KEPT))
+            return dropped

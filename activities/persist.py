@@ -1,0 +1,60 @@
+"""The fan-out into the block store: one delta block an account, week and intake row."""
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from temporalio import activity
+
+from activities.fan_out import Resources
+from domain.block import encode_block
+from domain.interaction import Interaction
+from domain.week import week_of
+from intake.log import IntakeRow
+from store.blocks.protocol import Block
+
+_BLOCKS_A_WRITE = 2_000
+# A delta is read until it is folded into a sealed block: quick to make counts more than small.
+_DELTA_LEVEL = 1
+
+
+class Persist:
+    name: ClassVar[str] = "persist"
+
+    def __init__(self, resources: Resources) -> None:
+        self._log = resources.log
+        self._blocks = resources.blocks
+
+    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+        done = await self._log.marked(self.name, [row.intake_id for row in rows])
+        todo = [row for row in rows if row.intake_id not in done]
+        chunk: list[Block] = []
+        for row in todo:
+            for block in delta_blocks(row):
+                chunk.append(block)
+                if len(chunk) >= _BLOCKS_A_WRITE:
+                    await self._write(chunk)
+                    chunk = []
+        if chunk:
+            await self._write(chunk)
+        await self._log.mark_alone(self.name, [row.intake_id for row in todo])
+        return len(todo)
+
+    async def _write(self, blocks: list[Block]) -> None:
+        await self._blocks.write(blocks)
+        activity.heartbeat()
+
+
+def delta_blocks(row: IntakeRow) -> Iterator[Block]:
+    """The blocks of an intake row, each oldest first; the same row gives the same blocks again."""
+    groups: dict[tuple[str, int], list[Interaction]] = {}
+    for one in row.interactions:
+        groups.setdefault((one.account_id, week_of(one.occurred_at)), []).append(one)
+    for (account_id, week), interactions in groups.items():
+        if len(interactions) > 1:
+            interactions.sort(key=_by_time)
+        data = encode_block(interactions, level=_DELTA_LEVEL)
+        yield Block(account_id, week, row.intake_id, len(interactions), data)
+
+
+def _by_time(one: Interaction) -> tuple[int, bytes]:
+    return one.occurred_at, one.event_id

@@ -1,0 +1,28 @@
+"""The fan-out into product popularity: marks and counts are one transaction."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from activities.fan_out import Resources
+from intake.log import IntakeRow
+from store.popularity import PopularityStore, count_popularity
+from store.postgres import transaction
+
+
+class Popularity:
+    name: ClassVar[str] = "popularity"
+
+    def __init__(self, resources: Resources) -> None:
+        self._pool = resources.pool
+        self._log = resources.log
+        self._weights = resources.weights
+        self._store = PopularityStore(resources.pool)
+
+    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+        async with transaction(self._pool) as connection:
+            fresh = await self._log.mark(connection, self.name, [row.intake_id for row in rows])
+            interactions = (one for row in rows if row.intake_id in fresh for one in row.interactions)
+            deltas = count_popularity(interactions, self._weights)
+            if deltas:
+                await self._store.add(connection, deltas)
+        return len(fresh)

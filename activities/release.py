@@ -1,0 +1,30 @@
+"""The end of a batch: its rows and marks go once every fan-out has applied them, or it is noted as parked."""
+
+from temporalio import activity
+
+from activities.batches import BatchReader
+from activities.failures import translated_failures
+from domain.batch import PARK, RELEASE, ParkInput, ReleaseInput, ReleaseResult
+from intake.log import IntakeLog
+
+
+class BatchEnd:
+    def __init__(self, log: IntakeLog, batches: BatchReader) -> None:
+        self._log = log
+        self._batches = batches
+
+    @activity.defn(name=RELEASE)
+    async def release(self, batch: ReleaseInput) -> ReleaseResult:
+        with translated_failures():
+            released = await self._log.release(batch.batch_id, batch.fan_outs)
+            self._batches.forget(batch.batch_id)
+            return ReleaseResult(released.released_rows, released.remaining_rows)
+
+    @activity.defn(name=PARK)
+    async def park(self, parked: ParkInput) -> None:
+        """Notes for receipts that a fan-out is parked, and why; an empty reason takes the note away."""
+        with translated_failures():
+            if parked.reason:
+                await self._log.park(parked.batch_id, parked.fan_out, parked.reason)
+            else:
+                await self._log.unpark(parked.batch_id, parked.fan_out)

@@ -1,0 +1,58 @@
+"""The HTTP application: routers, limits, problem details. What it works with comes from its process."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+
+from api import health, history, interaction, metrics, popularity, receipts
+from api.limits import BodyLimit
+from api.problems import add_problem_handlers
+from api.schemas import InteractionIn, InteractionsIn
+from api.services import State
+
+_LEGACY_PREFIX = "/api/v1/analytic"
+_ROUTERS = (
+    interaction.router,
+    history.router,
+    receipts.router,
+    popularity.router,
+    health.router,
+    metrics.router,
+)
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
+
+
+def create_app(lifespan: Lifespan, *, version: str, max_body_bytes: int) -> FastAPI:
+    """The application; `lifespan` opens and closes its services."""
+    app = FastAPI(
+        title="Footfall",
+        version=version,
+        summary="What people do in a shop, recorded once, read in milliseconds.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    add_problem_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+        app.include_router(router, prefix=_LEGACY_PREFIX, include_in_schema=False)
+    _describe_bodies(app)
+    return app
+
+
+def _describe_bodies(app: FastAPI) -> None:
+    """Adds the schemas of POST /interaction, whose body is read as bytes, to the OpenAPI document."""
+    made = app.openapi
+
+    def openapi() -> dict[str, object]:
+        document = made()
+        schemas = document["components"]["schemas"]
+        for model in (InteractionIn, InteractionsIn):
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[model.__name__] = schema
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI has its document extended

@@ -1,0 +1,111 @@
+"""GET /popularity: the products that people care about, straight from their table."""
+
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, NamedTuple
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from api.cursors import read_cursor, write_cursor
+from api.problems import Problem
+from api.responses import json_response, problems
+from api.schemas import MAX_ID, PopularityOut, TopOut
+from api.services import Services
+from domain.event_types import SCORE_UNIT
+from store.popularity import AfterProduct, Popularity
+
+router = APIRouter(tags=["popularity"])
+
+Window = Literal["all", "1d", "7d", "30d"]
+
+_DAYS: dict[Window, int] = {"1d": 1, "7d": 7, "30d": 30}
+_UNITS_PER_POINT = int(1 / SCORE_UNIT)
+
+
+class _Place(NamedTuple):
+    window: str
+    first_day: str
+    score: int
+    product_id: str
+
+
+@router.get("/popularity/top", response_model=TopOut, responses=problems(422, 503))
+async def top_products(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=1_024)] = None,
+    window: Annotated[Window, Query(description="all, or the last so many UTC days, today included.")] = "all",
+) -> Response:
+    """Products by score, highest first."""
+    services: Services = request.state.services
+    as_of = datetime.now(UTC)
+    first_day = as_of.date() - timedelta(days=_DAYS[window] - 1) if window != "all" else None
+    after = None
+    if cursor is not None:
+        place = _read_place(cursor, window)
+        after = AfterProduct(place.score, place.product_id)
+        first_day = date.fromisoformat(place.first_day) if place.first_day else None
+    if first_day is None:
+        found = await services.popularity.top(limit + 1, after)
+    else:
+        found = await services.popularity.top_since(first_day, limit + 1, after)
+    items = found[:limit]
+    next_cursor = None
+    if len(found) > limit:
+        last = items[-1]
+        day = first_day.isoformat() if first_day else ""
+        next_cursor = write_cursor(_Place(window, day, last.score, last.product_id))
+    return json_response(
+        {
+            "items": [_out(one) for one in items],
+            "next_cursor": next_cursor,
+            "window": window,
+            "window_from": first_day,
+            "as_of": as_of,
+        }
+    )
+
+
+@router.get("/popularity/{product_id:path}", response_model=PopularityOut, responses=problems(404, 422, 503))
+async def product_popularity(
+    request: Request, product_id: Annotated[str, Path(min_length=1, max_length=MAX_ID)]
+) -> Response:
+    """One product's score and counters."""
+    services: Services = request.state.services
+    if "\0" in product_id:
+        raise _unknown(product_id)
+    found = await services.popularity.of_product(product_id)
+    if found is None:
+        raise _unknown(product_id)
+    return json_response(_out(found))
+
+
+def _unknown(product_id: str) -> Problem:
+    return Problem(HTTPStatus.NOT_FOUND, f"Nothing that scores was recorded about product {product_id!r}.")
+
+
+def _read_place(cursor: str, window: Window) -> _Place:
+    place = read_cursor(cursor, _Place)
+    try:
+        fits = place.window == window and (window == "all") == (place.first_day == "")
+        if place.first_day:
+            date.fromisoformat(place.first_day)
+        fits = fits and "\0" not in place.product_id and abs(place.score) < 2**63
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "The cursor belongs to another window.")
+    return place
+
+
+def _out(one: Popularity) -> dict[str, Any]:
+    return {
+        "product_id": one.product_id,
+        "score": one.score / _UNITS_PER_POINT,
+        "view_count": one.view_count,
+        "purchase_count": one.purchase_count,
+        "favorite_count": one.favorite_count,
+        "cart_count": one.cart_count,
+        "review_count": one.review_count,
+        "date_updated": one.date_updated,
+    }

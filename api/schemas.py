@@ -1,0 +1,184 @@
+"""The bodies of the interface: what POST /interaction takes, and what the routes answer."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    StringConstraints,
+)
+from pydantic.functional_validators import AfterValidator
+from typing_extensions import TypedDict
+
+from domain.currency import CURRENCIES
+from domain.interaction import RefType
+
+MAX_INTERACTIONS = 1_000
+MAX_METADATA_BYTES = 4_096
+MAX_ID = 128
+
+_INT64 = 2**63
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
+EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+def _currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise ValueError("not an ISO 4217 currency code")
+    return code
+
+
+class KnownMetadata(TypedDict, total=False):
+    """The keys of `metadata` that have a meaning; other keys are kept as they come."""
+
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]  # how pydantic configures a TypedDict
+
+    price: Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,30})?$")] | int | FiniteFloat
+    quantity: Annotated[int, Field(ge=1)]
+    currency: Annotated[str, AfterValidator(_currency)]
+    seller_id: str
+    order_id: str
+    recommendation_id: str
+    position: Annotated[int, Field(ge=0)]
+
+
+class InteractionIn(BaseModel):
+    """One thing that one account did, with one product or category."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "example": {
+                "account_id": "alice",
+                "event_type": "view",
+                "ref_type": "Product",
+                "ref_id": "espresso-cup",
+                "metadata": {"price": "12.50", "currency": "EUR"},
+            }
+        },
+    )
+
+    event_id: UUID | None = Field(None, description="Your own id makes sending again safe. Absent: one is made.")
+    account_id: Id
+    account_number: Annotated[int, Field(ge=-_INT64, lt=_INT64)] | None = None
+    session_id: Annotated[str, StringConstraints(max_length=MAX_ID)] | None = None
+    event_type: EventType = Field(description="Any type is kept; those with a weight move popularity.")
+    ref_type: RefType
+    ref_id: Id
+    occurred_at: AwareDatetime | None = Field(
+        None, description="RFC 3339; now when absent. Not over 5 minutes ahead, not over 24 weeks back."
+    )
+    metadata: dict[str, JsonValue] | None = Field(
+        None,
+        description=f"At most {MAX_METADATA_BYTES} bytes as JSON; keys with a meaning must have its type.",
+    )
+
+
+class InteractionsIn(BaseModel):
+    """Up to 1,000 interactions, recorded all or none."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    interactions: Annotated[list[InteractionIn], Field(min_length=1, max_length=MAX_INTERACTIONS)]
+
+
+class RejectedOut(BaseModel):
+    index: int
+    pointer: str
+    reason: str
+
+
+class AcceptedOut(BaseModel):
+    """The interactions are committed and will be in every read model exactly once."""
+
+    accepted: int
+    duplicates: int = Field(description="Known already, or twice in this request; accepted + duplicates = sent.")
+    rejected: int | None = Field(None, description="Only with partial=true: how many of those sent were invalid.")
+    event_ids: list[UUID] = Field(description="In the order sent, without the rejected ones.")
+    batch_id: UUID | None = Field(description="The id of the workflow that carries them; null when none was new.")
+    errors: list[RejectedOut] | None = Field(None, description="Only with partial=true.")
+
+
+class InteractionOut(BaseModel):
+    """A recorded interaction; fields that it does not have are left out."""
+
+    event_id: UUID
+    account_id: str
+    account_number: int | None = None
+    session_id: str | None = None
+    event_type: str
+    ref_type: RefType
+    ref_id: str
+    occurred_at: AwareDatetime
+    metadata: dict[str, Any] | None = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+class HistoryOut(BaseModel):
+    items: list[InteractionOut]
+    next_cursor: str | None = None
+    truncated: bool = Field(description="True when the cap of 2,000 an answer cut the range short.")
+
+
+class PopularityOut(BaseModel):
+    product_id: str
+    score: float
+    view_count: int
+    purchase_count: int
+    favorite_count: int
+    cart_count: int
+    review_count: int
+    date_updated: AwareDatetime
+
+
+class TopOut(BaseModel):
+    items: list[PopularityOut]
+    next_cursor: str | None = None
+    window: Literal["all", "1d", "7d", "30d"]
+    window_from: str | None = Field(description="The first UTC day that counts; null for all time.")
+    as_of: AwareDatetime
+
+
+FanOutState = Literal["waiting", "done", "parked"]
+
+
+class FanOutOut(BaseModel):
+    state: FanOutState
+    reason: str | None = Field(None, description="Why it is parked.")
+    parked_at: AwareDatetime | None = None
+
+
+class EventReceiptOut(BaseModel):
+    event_id: UUID
+    accepted_at: AwareDatetime
+    batch_id: UUID | None = Field(description="The batch that carries it; null once it is released.")
+    state: FanOutState
+    fan_outs: dict[str, FanOutOut]
+
+
+class BatchReceiptOut(BaseModel):
+    batch_id: UUID
+    carried_by: UUID = Field(description="Another batch where the sweeper moved this one's interactions.")
+    accepted_at: AwareDatetime
+    events: int
+    state: FanOutState
+    fan_outs: dict[str, FanOutOut]
+
+
+class CheckOut(BaseModel):
+    ok: bool
+    latency_ms: float
+    error: str | None = None
+
+
+class ReadyOut(BaseModel):
+    ready: bool
+    dependencies: dict[str, CheckOut]

@@ -1,0 +1,31 @@
+"""What the routes work with: opened once by the process, handed to each request as its state."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from intake.backlog import Backlog
+from intake.commit import GroupCommit
+from intake.ledger import LedgerDays
+from intake.receipts import Receipts
+from intake.releases import Releases
+from store.blocks.protocol import BlockStore
+from store.popularity import PopularityStore
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    commit: GroupCommit
+    backlog: Backlog
+    ledger_days: LedgerDays
+    receipts: Receipts
+    releases: Releases
+    popularity: PopularityStore
+    blocks: BlockStore
+    fan_outs: Sequence[str]
+    checks: Mapping[str, Callable[[], Awaitable[None]]]
+    """Dependency → a call that returns when it answers."""
+
+
+class State(TypedDict):
+    services: Services

@@ -1,0 +1,63 @@
+"""The contract around a batch: what the intake starts, the workflow takes and the activities answer.
+
+Everything here travels through Temporal as JSON and stays in histories: add fields with defaults, rename none.
+No interaction ever travels there: a batch is named by its id and read from the intake log.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+TASK_QUEUE = "footfall"
+RECORD_INTERACTIONS = "RecordInteractions"
+
+RELEASE = "release"
+PARK = "park"
+MAINTAIN = "maintain"
+
+MAINTAIN_STORES = "MaintainStores"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInput:
+    """Input of RecordInteractions. The fan-outs are part of it, so that a replay reads them from history."""
+
+    batch_id: UUID
+    fan_outs: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FanOutInput:
+    batch_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class FanOutResult:
+    """What one fan-out saw and did. Counts are of interactions without the duplicates."""
+
+    events: int
+    accounts: int
+    applied_rows: int
+    """Intake rows applied by this run; rows that an earlier run had applied are not counted."""
+    first_occurred_at: datetime | None = None
+    last_occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkInput:
+    batch_id: UUID
+    fan_out: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseInput:
+    batch_id: UUID
+    fan_outs: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseResult:
+    released_rows: int
+    remaining_rows: int
+    """Rows of the batch that lack a mark of some fan-out; the sweeper will carry them."""

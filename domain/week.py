@@ -1,0 +1,49 @@
+"""Week arithmetic. Weeks are counted from the Monday before the Unix epoch, so years have no seam.
+
+Week 0 is Monday 1969-12-29 to Sunday 1970-01-04, UTC. Moments are microseconds since the Unix epoch.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+WEEKS_KEPT = 24
+WEEKS_PER_SLOT_TABLE = 8
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MONDAY = date(1969, 12, 29)
+_DAY_US = 86_400_000_000
+_WEEK_US = 7 * _DAY_US
+_MONDAY_OFFSET_US = 3 * _DAY_US  # 1970-01-01 was a Thursday
+_ONE_US = timedelta(microseconds=1)
+
+
+def to_us(moment: datetime) -> int:
+    """Microseconds since the Unix epoch of an aware datetime."""
+    return (moment - _EPOCH) // _ONE_US
+
+
+def from_us(moment_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=moment_us)
+
+
+def week_of(moment_us: int) -> int:
+    """The number of the week that holds this moment."""
+    return (moment_us + _MONDAY_OFFSET_US) // _WEEK_US
+
+
+def week_start_us(week: int) -> int:
+    """The first microsecond of a week."""
+    return week * _WEEK_US - _MONDAY_OFFSET_US
+
+
+def monday_of(week: int) -> date:
+    return _FIRST_MONDAY + timedelta(weeks=week)
+
+
+def day_of(moment_us: int) -> int:
+    """The number of the UTC day, counted from 1970-01-01."""
+    return moment_us // _DAY_US
+
+
+def date_of(day: int) -> date:
+    """The date of a day number, as `day_of` gives it."""
+    return _EPOCH.date() + timedelta(days=day)

@@ -1,0 +1,72 @@
+"""The ledger's days: which day an event id is filed under, and the partitions behind the days.
+
+An id must be filed under the same day whenever it comes, or a duplicate would not be met. An event with a time
+of its own has the UTC date of that time. An event without one has the day it arrives; see `append` in log.sql
+for the look back over midnight. Events older than the dedup window are filed under one day, LATE_DAY.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from domain.ids import earliest_id
+from domain.week import date_of, day_of, to_us
+from store.postgres import Pool, translated_errors
+from store.queries import load_queries
+
+LATE_DAY = date(1970, 1, 1)
+_DAYS_AHEAD = 3
+_PREFIX = "event_ledger_"
+_QUERIES = load_queries("intake", "log.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerDays:
+    """Files moments under ledger days, with a window of `window_days`."""
+
+    window_days: int
+
+    def file_under(self, occurred_at_us: int, now_us: int) -> date:
+        day = day_of(occurred_at_us)
+        return LATE_DAY if day < day_of(now_us) - self.window_days else date_of(day)
+
+
+class LedgerPartitions:
+    """Makes the ledger's partitions ahead and drops them behind; safe to run at any time, from anywhere."""
+
+    def __init__(self, pool: Pool, window_days: int) -> None:
+        self._pool = pool
+        self._window_days = window_days
+
+    async def make(self, today: date | None = None) -> list[str]:
+        """Partitions for every day of the window and some days ahead; the names of those made now."""
+        today = today or datetime.now(UTC).date()
+        made = []
+        with translated_errors():
+            for offset in range(-self._window_days - 1, _DAYS_AHEAD + 1):
+                day = today + timedelta(days=offset)
+                name = _PREFIX + day.strftime("%Y%m%d")
+                bounds = (day.isoformat(), (day + timedelta(days=1)).isoformat())
+                if await self._pool.fetchval(_QUERIES["make_ledger_partition"], name, *bounds):
+                    made.append(name)
+        return made
+
+    async def drop(self, today: date | None = None) -> list[str]:
+        """Drops the days behind the window, and forgets late events accepted before it; the dropped names."""
+        today = today or datetime.now(UTC).date()
+        oldest = today - timedelta(days=self._window_days + 1)
+        dropped = []
+        with translated_errors():
+            names = [row["name"] for row in await self._pool.fetch(_QUERIES["ledger_partitions"])]
+            for name in sorted(names):
+                if name < _PREFIX + oldest.strftime("%Y%m%d"):
+                    await self._pool.execute(_QUERIES["drop_partition"], name)
+                    dropped.append(name)
+            midnight = datetime(oldest.year, oldest.month, oldest.day, tzinfo=UTC)
+            await self._pool.execute(_QUERIES["forget_late_events"], earliest_id(midnight))
+            await self._pool.execute(_QUERIES["forget_batches"], timedelta(days=self._window_days))
+        return dropped
+
+
+def now_us() -> int:
+    """The present in microseconds since the Unix epoch."""
+    return to_us(datetime.now(UTC))

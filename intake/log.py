@@ -1,0 +1,159 @@
+"""The intake log and its ledger: what was accepted, once, and is not yet in every read model."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from asyncpg.pgproto import pgproto
+
+from domain.ids import new_id
+from domain.interaction import Interaction, decode_interactions, encode_interactions
+from store.postgres import Connection, Pool, translated_errors
+from store.queries import load_queries
+
+# From bytes to the wire at a tenth of what uuid.UUID costs.
+_DriverUUID = pgproto.UUID
+
+RELEASED_CHANNEL = "footfall_released"
+
+_QUERIES = load_queries("intake", "log.sql")
+
+
+@dataclass(frozen=True, slots=True)
+class NewInteraction:
+    """An interaction on its way in, and the ledger day that its id is filed under.
+
+    `day` is None where the client gave an id and no time: then only the day of arrival is known.
+    """
+
+    interaction: Interaction
+    day: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRow:
+    """One group commit as the fan-outs read it: without the duplicates."""
+
+    intake_id: UUID
+    accepted_at: datetime
+    interactions: list[Interaction]
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    released_rows: int
+    remaining_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class StaleBatch:
+    batch_id: UUID
+    events: int
+
+
+class IntakeLog:
+    """Appends, reads, marks and releases intake rows. All methods raise TransientError or PermanentError."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def append(self, batch_id: UUID, events: Sequence[NewInteraction]) -> set[bytes]:
+        """Records events as one intake row of `batch_id`; the ids of those that were known already.
+
+        One statement, one commit. `events` hold each id once. When all are known, no row is written.
+        """
+        certain = sorted((event.day, event.interaction.event_id) for event in events if event.day is not None)
+        uncertain = [event.interaction.event_id for event in events if event.day is None]
+        data = encode_interactions([event.interaction for event in events])
+        with translated_errors():
+            known = await self._pool.fetchval(
+                _QUERIES["append"],
+                new_id(),
+                batch_id,
+                data,
+                len(events),
+                [day for day, _ in certain],
+                [_DriverUUID(event_id) for _, event_id in certain],
+                [_DriverUUID(event_id) for event_id in uncertain],
+            )
+        return {event_id.bytes for event_id in known}
+
+    async def read(self, batch_id: UUID) -> list[IntakeRow]:
+        """The rows of a batch.
+
+        Raises:
+            CorruptBlockError: a row's bytes are not what was written.
+
+        """
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["read_batch"], batch_id)
+        return [
+            IntakeRow(
+                row["intake_id"],
+                row["accepted_at"],
+                _without(decode_interactions(row["events"]), row["duplicate_ids"]),
+            )
+            for row in rows
+        ]
+
+    async def mark(self, connection: Connection, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
+        """Marks rows as applied inside the caller's transaction; those that the caller must apply now.
+
+        A row that was applied before, or was released meanwhile, is not among them.
+        """
+        rows = await connection.fetch(_QUERIES["mark"], fan_out, list(intake_ids))
+        return {row["intake_id"] for row in rows}
+
+    async def mark_alone(self, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
+        """`mark` for a fan-out whose effect is elsewhere, written before and safe to write twice."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["mark"], fan_out, list(intake_ids))
+        return {row["intake_id"] for row in rows}
+
+    async def marked(self, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
+        """Those rows that this fan-out need not look at any more."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["marked"], fan_out, list(intake_ids))
+        return {row["intake_id"] for row in rows}
+
+    async def release(self, batch_id: UUID, fan_outs: Sequence[str]) -> Released:
+        """Deletes the rows of a batch that all `fan_outs` have applied, with their marks, in one transaction."""
+        with translated_errors():
+            row = await self._pool.fetchrow(_QUERIES["release"], batch_id, list(fan_outs))
+        assert row is not None  # noqa: S101  (an aggregate has a row)
+        return Released(row["released_rows"], row["remaining_rows"])
+
+    async def park(self, batch_id: UUID, fan_out: str, reason: str) -> None:
+        with translated_errors():
+            await self._pool.execute(_QUERIES["park"], batch_id, fan_out, reason)
+
+    async def unpark(self, batch_id: UUID, fan_out: str) -> None:
+        with translated_errors():
+            await self._pool.execute(_QUERIES["unpark"], batch_id, fan_out)
+
+    async def backlog(self) -> tuple[int, datetime | None]:
+        """Interactions accepted and not yet released, and when the oldest of them was accepted."""
+        with translated_errors():
+            row = await self._pool.fetchrow(_QUERIES["backlog"])
+        assert row is not None  # noqa: S101
+        return row["events"], row["oldest"]
+
+    async def stale_batches(self, older_than: timedelta) -> list[StaleBatch]:
+        """Batches with a row of that age or more, the oldest first."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["stale_batches"], older_than)
+        return [StaleBatch(row["batch_id"], row["events"]) for row in rows]
+
+    async def move(self, batch_ids: Sequence[UUID], to_batch_id: UUID) -> int:
+        """Puts the rows of several batches under another batch; how many interactions these hold."""
+        with translated_errors():
+            events: int = await self._pool.fetchval(_QUERIES["move_batches"], list(batch_ids), to_batch_id)
+        return events
+
+
+def _without(interactions: list[Interaction], ids: Sequence[UUID]) -> list[Interaction]:
+    if not ids:
+        return interactions
+    skipped = {event_id.bytes for event_id in ids}
+    return [one for one in interactions if one.event_id not in skipped]

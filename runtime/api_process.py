@@ -1,0 +1,160 @@
+"""The API process: the front door and the reads."""
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+from temporalio.client import Client
+
+from activities import FAN_OUTS
+from api.app import create_app
+from api.services import Services, State
+from domain.errors import FootfallError, TransientError
+from intake.backlog import Backlog
+from intake.carrier import Carrier
+from intake.commit import GroupCommit
+from intake.dispatch import Dispatcher
+from intake.ledger import LedgerDays, LedgerPartitions
+from intake.log import IntakeLog
+from intake.receipts import Receipts
+from intake.releases import Releases
+from runtime.connections import lazy_client, open_pool, postgres_url
+from runtime.logs import set_up_logging
+from runtime.settings import Settings
+from store.blocks.postgres import PostgresBlockStore
+from store.popularity import PopularityStore
+
+_log = logging.getLogger(__name__)
+
+# Commits have connections of their own, so that slow reads never keep an interaction out.
+_COMMIT_CONNECTIONS = 3
+_NAME = "footfall api"
+_LEDGER_EVERY_S = 3600.0
+_AGAIN_AFTER_S = 1.0
+_SHUTDOWN_S = 20
+_TEMPORAL_CHECK = timedelta(seconds=2)
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way get their answers."""
+    set_up_logging(settings.log_level)
+    app = create_app(
+        lambda _app: open_services(settings),
+        version=version("footfall"),
+        max_body_bytes=settings.max_body_bytes,
+    )
+    gc.freeze()  # what is loaded now stays: the collector need not look at it again
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[State]:
+    """Opens everything that the routes work with, and closes it in the reverse order."""
+    async with AsyncExitStack() as stack:
+        commits = await stack.enter_async_context(await open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
+        reads = await stack.enter_async_context(await open_pool(settings, f"{_NAME} reads"))
+        client = await lazy_client(settings)
+        releases = await stack.enter_async_context(Releases(postgres_url(settings), name=f"{_NAME} releases"))
+        log = IntakeLog(commits)
+        fan_outs = [fan_out.name for fan_out in FAN_OUTS]
+        dispatcher = Dispatcher(
+            Carrier(client, fan_outs).start,
+            max_events=settings.batch_max_events,
+            max_age_s=settings.batch_max_age_ms / 1000,
+            give_up_s=settings.sweep_after_s,
+        )
+        releases.add(dispatcher.released)
+        commit = GroupCommit(log, dispatcher, max_events=settings.commit_max_events)
+        stack.push_async_callback(dispatcher.drain)
+        stack.push_async_callback(commit.drain)
+        backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
+        partitions = LedgerPartitions(reads, settings.dedup_window_days)
+        await _make_partitions(partitions)
+        await _in_background(stack, backlog.keep_sampling())
+        await _in_background(stack, _keep_partitions(partitions))
+        blocks = PostgresBlockStore(reads)
+        yield {
+            "services": Services(
+                commit=commit,
+                backlog=backlog,
+                ledger_days=LedgerDays(settings.dedup_window_days),
+                receipts=Receipts(reads),
+                releases=releases,
+                popularity=PopularityStore(reads),
+                blocks=blocks,
+                fan_outs=fan_outs,
+                checks={
+                    "postgres": _postgres_check(log),
+                    "block_store": blocks.ping,
+                    "temporal": _temporal_check(client),
+                },
+            )
+        }
+
+
+async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Runs `work` until the stack is closed."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+
+
+async def _make_partitions(partitions: LedgerPartitions) -> None:
+    """Without the ledger's days nothing can be accepted: waits for PostgreSQL as long as it takes, saying so."""
+    while True:
+        try:
+            await partitions.make()
+        except TransientError as error:
+            _log.warning("the ledger can't be made ready yet: %s", error)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+        else:
+            return
+
+
+async def _keep_partitions(partitions: LedgerPartitions) -> None:
+    """The housekeeping makes days ahead too; this one keeps the front door open should no worker run for days."""
+    while True:
+        await asyncio.sleep(_LEDGER_EVERY_S)
+        try:
+            await partitions.make()
+        except FootfallError as error:
+            _log.warning("the ledger's next days could not be made: %s", error)
+
+
+def _postgres_check(log: IntakeLog) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        await log.backlog()
+
+    return check
+
+
+def _temporal_check(client: Client) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        if not await client.service_client.check_health(timeout=_TEMPORAL_CHECK):
+            raise TransientError("Temporal says that it does not serve")
+
+    return check

@@ -1,0 +1,116 @@
+"""The worker process: workflows, activities, the sweeper and the housekeeping's schedule."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import uvloop
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleSpec,
+)
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities import FAN_OUTS
+from activities.batches import BatchReader
+from activities.fan_out import Resources, fan_out_activity
+from activities.maintenance import Maintenance
+from activities.release import BatchEnd
+from domain.batch import MAINTAIN_STORES, TASK_QUEUE
+from domain.event_types import load_event_weights
+from intake.carrier import Carrier
+from intake.ledger import LedgerPartitions
+from intake.log import IntakeLog
+from intake.sweeper import Sweeper
+from runtime.connections import connected_client, open_pool, register_search_attributes
+from runtime.logs import set_up_logging
+from runtime.settings import Settings
+from runtime.signals import stop_event
+from store.blocks.postgres import PostgresBlockStore
+from store.popularity import PopularityStore
+from store.postgres import Pool
+from workflows import WORKFLOWS
+
+_log = logging.getLogger(__name__)
+
+# Fan-outs share one interpreter: more at once would only take memory.
+_ACTIVITIES_AT_ONCE = 16
+_DRAIN = timedelta(seconds=20)
+_HOUSEKEEPING = "footfall-maintain-stores"
+
+
+def run(settings: Settings) -> None:
+    """Works until SIGTERM or SIGINT, then finishes what is under way."""
+    set_up_logging(settings.log_level)
+    uvloop.run(work(settings))
+
+
+async def work(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        stop = stop_event()
+        pool = await stack.enter_async_context(await open_pool(settings, "footfall worker"))
+        client = await connected_client(settings)
+        log = IntakeLog(pool)
+        maintenance = _maintenance(settings, pool)
+        await maintenance.make_room()
+        await register_search_attributes(client)
+        await _schedule_housekeeping(client)
+        sweeper = _sweeper(settings, pool, log, client)
+        async with _worker(settings, client, pool, log, maintenance):
+            sweeping = asyncio.create_task(sweeper.keep_sweeping(), name="sweeper")
+            _log.info("the worker is ready")
+            await stop.wait()
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
+
+
+def _worker(settings: Settings, client: Client, pool: Pool, log: IntakeLog, maintenance: Maintenance) -> Worker:
+    batches = BatchReader(log)
+    weights = load_event_weights(settings.event_types_file)
+    resources = Resources(pool, log, PostgresBlockStore(pool), weights)
+    fan_outs = [fan_out_activity(fan_out(resources), batches) for fan_out in FAN_OUTS]
+    end = BatchEnd(log, batches)
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[*fan_outs, end.release, end.park, maintenance.maintain],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows.policies")
+        ),
+        max_concurrent_activities=_ACTIVITIES_AT_ONCE,
+        graceful_shutdown_timeout=_DRAIN,
+    )
+
+
+def _maintenance(settings: Settings, pool: Pool) -> Maintenance:
+    ledger = LedgerPartitions(pool, settings.dedup_window_days)
+    return Maintenance(ledger, PostgresBlockStore(pool), PopularityStore(pool))
+
+
+def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:
+    carrier = Carrier(client, [fan_out.name for fan_out in FAN_OUTS])
+    return Sweeper(
+        pool,
+        log,
+        is_open=carrier.is_open,
+        start=carrier.start,
+        older_than_s=settings.sweep_after_s,
+        interval_s=settings.sweep_interval_s,
+        max_events=settings.batch_max_events,
+    )
+
+
+async def _schedule_housekeeping(client: Client) -> None:
+    action = ScheduleActionStartWorkflow(MAINTAIN_STORES, id=MAINTAIN_STORES, task_queue=TASK_QUEUE)
+    every = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=6))])
+    try:
+        await client.create_schedule(_HOUSEKEEPING, Schedule(action=action, spec=every))
+    except ScheduleAlreadyRunningError:
+        return

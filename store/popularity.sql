@@ -1,0 +1,64 @@
+-- name: add_total
+-- Products in order, so that two transactions never deadlock.
+INSERT INTO product_popularity AS p
+    (product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count, date_updated)
+SELECT t.*, now()
+FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[]) AS t
+ON CONFLICT (product_id) DO UPDATE SET
+    score          = p.score + excluded.score,
+    view_count     = p.view_count + excluded.view_count,
+    purchase_count = p.purchase_count + excluded.purchase_count,
+    favorite_count = p.favorite_count + excluded.favorite_count,
+    cart_count     = p.cart_count + excluded.cart_count,
+    review_count   = p.review_count + excluded.review_count,
+    date_updated   = excluded.date_updated;
+
+-- name: add_daily
+INSERT INTO product_popularity_daily AS p
+    (day, product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count, date_updated)
+SELECT t.*, now()
+FROM unnest($1::date[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+            $8::bigint[]) AS t
+ON CONFLICT (day, product_id) DO UPDATE SET
+    score          = p.score + excluded.score,
+    view_count     = p.view_count + excluded.view_count,
+    purchase_count = p.purchase_count + excluded.purchase_count,
+    favorite_count = p.favorite_count + excluded.favorite_count,
+    cart_count     = p.cart_count + excluded.cart_count,
+    review_count   = p.review_count + excluded.review_count,
+    date_updated   = excluded.date_updated;
+
+-- name: top
+SELECT product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count, date_updated
+FROM product_popularity
+ORDER BY score DESC, product_id
+LIMIT $1;
+
+-- name: top_after
+-- $2, $3: the score and id of the last product of the page before. The first condition is the index's bound.
+SELECT product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count, date_updated
+FROM product_popularity
+WHERE score <= $2 AND (score < $2 OR product_id > $3)
+ORDER BY score DESC, product_id
+LIMIT $1;
+
+-- name: top_since
+-- $2 the first day; $3, $4 as above, null for the first page.
+SELECT product_id, sum(score)::bigint AS score,
+       sum(view_count)::bigint AS view_count, sum(purchase_count)::bigint AS purchase_count,
+       sum(favorite_count)::bigint AS favorite_count, sum(cart_count)::bigint AS cart_count,
+       sum(review_count)::bigint AS review_count, max(date_updated) AS date_updated
+FROM product_popularity_daily
+WHERE day >= $2
+GROUP BY product_id
+HAVING $3::bigint IS NULL OR sum(score) < $3 OR (sum(score) = $3 AND product_id > $4)
+ORDER BY 2 DESC, product_id
+LIMIT $1;
+
+-- name: of_product
+SELECT product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count, date_updated
+FROM product_popularity
+WHERE product_id = $1;
+
+-- name: forget_days
+DELETE FROM product_popularity_daily WHERE day < $1;

@@ -1,0 +1,65 @@
+"""Connections to PostgreSQL, and the one place where its errors become ours."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from domain.errors import PermanentError, TransientError
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+# Classes of SQLSTATE (PostgreSQL's appendix A) where the same statement may succeed later: connection,
+# transaction rollback (deadlock, serialization), resources, operator intervention, system error.
+_TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
+_LOCK_NOT_AVAILABLE = "55P03"
+
+_CONNECT_TIMEOUT_S = 10
+
+
+async def _leave_as_is(_connection: object) -> None:
+    """Nothing of ours leaves session state behind, so a connection needs no reset, which is a round trip."""
+
+
+async def create_pool(url: str, *, name: str, size: int, timeout_s: float) -> Pool:
+    """A pool whose statements end after `timeout_s` on either side of the wire."""
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=_CONNECT_TIMEOUT_S,
+        command_timeout=timeout_s,
+        reset=_leave_as_is,
+        server_settings={
+            "application_name": name,
+            "statement_timeout": str(int(timeout_s * 1000)),
+            "timezone": "UTC",
+        },
+    )
+    assert pool is not None  # noqa: S101  (its type allows for a pool created without a loop)
+    return pool
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Inside, the driver's errors come out as TransientError or PermanentError, with their cause kept."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        state = error.sqlstate or ""
+        if state.startswith(_TRANSIENT_CLASSES) or state == _LOCK_NOT_AVAILABLE:
+            raise TransientError(f"PostgreSQL: {error}") from error
+        raise PermanentError(f"PostgreSQL: {error} (SQLSTATE {state})") from error
+    except (TimeoutError, OSError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        raise TransientError(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a transaction, committed at the end; errors translated."""
+    with translated_errors():
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection

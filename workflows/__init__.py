@@ -1,0 +1,6 @@
+"""Deterministic orchestration only: what runs in which order, and what happens when a part fails."""
+
+from workflows.maintain_stores import MaintainStores
+from workflows.record_interactions import RecordInteractions
+
+WORKFLOWS = (RecordInteractions, MaintainStores)

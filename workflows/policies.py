@@ -1,0 +1,26 @@
+"""Timeouts and retries, each with its reason. Transient faults retry for ever; permanent ones never."""
+
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+from temporalio.workflow import ActivityConfig
+
+# Attempts are seen in the Temporal UI; the longest pause is what a mended store waits at the most.
+_FOR_EVER = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+)
+
+# A batch of 10,000 interactions takes about a second; a worker that died is noticed by its missing heartbeat.
+FAN_OUT = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=60),
+    retry_policy=_FOR_EVER,
+)
+
+# One short transaction.
+SHORT = ActivityConfig(start_to_close_timeout=timedelta(seconds=60), retry_policy=_FOR_EVER)
+
+# Drops whole partitions, and waits for its turn at busy tables.
+MAINTENANCE = ActivityConfig(start_to_close_timeout=timedelta(minutes=10), retry_policy=_FOR_EVER)

@@ -1,0 +1,152 @@
+"""The workflow that carries one batch of accepted interactions to every read model."""
+
+import asyncio
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from domain.batch import (
+        PARK,
+        RECORD_INTERACTIONS,
+        RELEASE,
+        BatchInput,
+        FanOutInput,
+        FanOutResult,
+        ParkInput,
+        ReleaseInput,
+        ReleaseResult,
+    )
+    from workflows import policies
+
+EVENTS = SearchAttributeKey.for_int("FootfallEvents")
+ACCOUNTS = SearchAttributeKey.for_int("FootfallAccounts")
+FIRST_EVENT = SearchAttributeKey.for_datetime("FootfallFirstEvent")
+LAST_EVENT = SearchAttributeKey.for_datetime("FootfallLastEvent")
+PARKED = SearchAttributeKey.for_keyword_list("FanOutsParked")
+
+SEARCH_ATTRIBUTES = (EVENTS, ACCOUNTS, FIRST_EVENT, LAST_EVENT, PARKED)
+
+
+@workflow.defn(name=RECORD_INTERACTIONS)
+class RecordInteractions:
+    """Carries a batch out of the intake log.
+
+    1. All fan-outs of the batch run side by side, each retried on its own for as long as its store is down.
+    2. One that meets a permanent fault is parked: it waits for the update `replay`, while the others finish.
+    3. When all have applied the batch, `release` deletes its rows and marks. Rows that lack a mark stay; the
+       sweeper carries them in another batch.
+    """
+
+    @workflow.init
+    def __init__(self, batch: BatchInput) -> None:
+        self._batch = batch
+        self._applied: dict[str, FanOutResult] = {}
+        self._parked: dict[str, str] = {}
+        self._released: ReleaseResult | None = None
+
+    @workflow.run
+    async def run(self, batch: BatchInput) -> ReleaseResult:
+        self._tell()
+        await asyncio.gather(*(self._fan_out(name) for name in batch.fan_outs))
+        self._index()
+        self._released = await workflow.execute_activity(
+            RELEASE,
+            ReleaseInput(batch.batch_id, batch.fan_outs),
+            result_type=ReleaseResult,
+            **policies.SHORT,
+        )
+        self._tell()
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._released
+
+    @workflow.update(description="Run the parked fan-outs again; an empty list means all of them.")
+    def replay(self, fan_outs: list[str]) -> list[str]:
+        """The fan-outs that run again now."""
+        chosen = fan_outs or sorted(self._parked)
+        for name in chosen:
+            self._parked.pop(name)
+        return chosen
+
+    @replay.validator
+    def _check_replay(self, fan_outs: list[str]) -> None:
+        if not self._parked:
+            raise ApplicationError("no fan-out of this batch is parked", type="ConflictError")
+        not_parked = [name for name in fan_outs if name not in self._parked]
+        if not_parked:
+            raise ApplicationError(f"not parked: {', '.join(not_parked)}", type="ConflictError")
+
+    async def _fan_out(self, name: str) -> None:
+        while True:
+            try:
+                self._applied[name] = await workflow.execute_activity(
+                    name,
+                    FanOutInput(self._batch.batch_id),
+                    result_type=FanOutResult,
+                    **policies.FAN_OUT,
+                )
+            except ActivityError as error:
+                if not isinstance(error.cause, ApplicationError):
+                    raise  # cancelled or terminated: the sweeper takes the batch up
+                await self._wait_parked(name, f"{error.cause.type}: {error.cause.message}")
+            else:
+                self._tell()
+                return
+
+    async def _wait_parked(self, name: str, reason: str) -> None:
+        self._parked[name] = reason
+        self._tell()
+        self._index()
+        await self._note_parked(name, reason)
+        await workflow.wait_condition(lambda: name not in self._parked)
+        self._tell()
+        self._index()
+        await self._note_parked(name, "")
+
+    async def _note_parked(self, name: str, reason: str) -> None:
+        await workflow.execute_activity(PARK, ParkInput(self._batch.batch_id, name, reason), **policies.SHORT)
+
+    def _seen(self) -> FanOutResult | None:
+        """Every fan-out reads the same batch: what one of them saw, all saw."""
+        return next(iter(self._applied.values()), None)
+
+    def _tell(self) -> None:
+        """Says in words what a person in the Temporal UI wants to know; costs no event of the history."""
+        workflow.set_current_details(self._details())
+
+    def _index(self) -> None:
+        """Makes the batch findable by what is in it; one event of the history, so only at turning points."""
+        seen = self._seen()
+        updates: list[SearchAttributeUpdate[Any]] = [PARKED.value_set(sorted(self._parked))]
+        if seen is not None:
+            updates += [EVENTS.value_set(seen.events), ACCOUNTS.value_set(seen.accounts)]
+            if seen.first_occurred_at is not None and seen.last_occurred_at is not None:
+                updates += [
+                    FIRST_EVENT.value_set(seen.first_occurred_at),
+                    LAST_EVENT.value_set(seen.last_occurred_at),
+                ]
+        workflow.upsert_search_attributes(updates)
+
+    def _details(self) -> str:
+        lines = []
+        seen = self._seen()
+        if seen is not None and seen.first_occurred_at is not None and seen.last_occurred_at is not None:
+            first, last = (
+                seen.first_occurred_at.isoformat(" ", "seconds"),
+                seen.last_occurred_at.isoformat(" ", "seconds"),
+            )
+            lines.append(f"**{seen.events}** interactions of **{seen.accounts}** accounts, {first} to {last}")
+        for name in self._batch.fan_outs:
+            if name in self._parked:
+                lines.append(f"- {name}: **parked**, waits for the update `replay`. {self._parked[name]}")
+            elif name in self._applied:
+                lines.append(f"- {name}: done, {self._applied[name].applied_rows} intake rows")
+            else:
+                lines.append(f"- {name}: under way")
+        if self._released is not None:
+            lines.append(f"- released {self._released.released_rows} intake rows")
+            if self._released.remaining_rows:
+                lines.append(f"- {self._released.remaining_rows} rows are left to the sweeper")
+        return "\n".join(lines)
