@@ -1,5 +1,6 @@
 """Settings, from the environment: FOOTFALL_NAME, and TEMPORAL_ADDRESS and _NAMESPACE as Temporal names them."""
 
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -79,3 +80,51 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDescription:
+    variable: str
+    default: str
+    meaning: str
+
+
+def environment_name(field_name: str) -> str:
+    """The environment variable of a field, or of its alias."""
+    field = Settings.model_fields.get(field_name)
+    if field is None:
+        return field_name
+    alias = field.validation_alias
+    return alias if isinstance(alias, str) else f"FOOTFALL_{field_name.upper()}"
+
+
+def describe_settings() -> list[SettingDescription]:
+    """Every setting, in the order in which the class has them."""
+    return [
+        SettingDescription(environment_name(name), _default(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    rows = [
+        f"| `{one.variable}` | {f'`{one.default}`' if one.default else ''} | {one.meaning} |"
+        for one in describe_settings()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "All settings come from the environment. `footfall settings` prints this table.",
+            "",
+            "| variable | default | meaning |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _default(value: object) -> str:
+    return "" if value is None or value == () else str(value)

@@ -1,0 +1,121 @@
+"""The command line: `footfall up | api | worker | migrate | import | demo | settings`."""
+
+import asyncio
+import sys
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from domain.errors import FootfallError
+from runtime.instance import read_instance
+from runtime.settings import Settings, describe_settings, environment_name
+
+app = typer.Typer(
+    name="footfall",
+    help="Records what people do in a shop, once, and turns it into what the shop reads.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_console = Console()
+_errors = Console(stderr=True)
+
+_INVALID = 2
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        _console.print(f"footfall {installed_version('footfall')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def up() -> None:
+    """Run everything on this machine: PostgreSQL, Temporal with its UI, worker and API, until Ctrl-C."""
+    from runtime.logs import set_up_logging  # noqa: PLC0415  (each command loads what it needs)
+    from runtime.up import Stack  # noqa: PLC0415
+
+    settings = _settings()
+    set_up_logging("warning")
+    Stack(settings, _console).run()
+
+
+@app.command()
+def api() -> None:
+    """Run one API process, with the PostgreSQL and Temporal of the settings or of a running `footfall up`."""
+    from runtime import api_process  # noqa: PLC0415
+
+    api_process.run(_connected_settings())
+
+
+@app.command()
+def worker() -> None:
+    """Run one worker process, likewise."""
+    from runtime import worker_process  # noqa: PLC0415
+
+    worker_process.run(_connected_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to date."""
+    from migrations.runner import migrate_postgres  # noqa: PLC0415
+    from runtime.connections import postgres_url  # noqa: PLC0415
+
+    applied = asyncio.run(migrate_postgres(postgres_url(_connected_settings())))
+    for name in applied:
+        _console.print(f"applied {name}", highlight=False)
+    if not applied:
+        _console.print("nothing to apply: the database is up to date", highlight=False)
+
+
+@app.command("settings")
+def show_settings() -> None:
+    """List every setting: its environment variable, default and meaning."""
+    table = Table("variable", "default", "meaning")
+    for setting in describe_settings():
+        table.add_row(setting.variable, setting.default, setting.meaning)
+    _console.print(table)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        for one in error.errors():
+            _errors.print(f"{environment_name(str(one['loc'][0]))}: {one['msg']}", style="red", highlight=False)
+        raise SystemExit(_INVALID) from None
+
+
+def _connected_settings() -> Settings:
+    """The settings, completed by what runs on the data folder."""
+    settings = _settings()
+    instance = read_instance(settings.data_dir)
+    if instance is None:
+        return settings
+    found = {"postgres_url": SecretStr(instance.postgres_url), "temporal_address": instance.temporal_address}
+    missing = {name: value for name, value in found.items() if getattr(settings, name) is None}
+    return settings.model_copy(update=missing)
+
+
+def main() -> None:
+    try:
+        app()
+    except FootfallError as error:
+        _errors.print(str(error), style="red", highlight=False, markup=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
