@@ -1,0 +1,50 @@
+# make up and make test are all that is needed; uv is fetched when it is missing.
+
+CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/footfall
+UV      := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
+PYTHON  := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help up test check fmt lock bench clean
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+up: $(INSTALLED) ## run everything on this machine until Ctrl-C
+	@.venv/bin/footfall up
+
+test: check ## all checks, then all tests against real servers
+	@$(PYTHON) -m runtime.temporal_binary >/dev/null
+	$(PYTHON) -m pytest
+
+check: $(INSTALLED) ## formatting, lint, types, room rules
+	.venv/bin/ruff format --check --quiet .
+	.venv/bin/ruff check --quiet .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+fmt: $(INSTALLED) ## format, and mend what lint can mend
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: $(INSTALLED) ## measure the whole way, write docs/performance/
+	$(PYTHON) -m bench.spine --out docs/performance
+
+lock: $(UV) ## resolve the dependencies again
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove what make made here; not the data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+
+$(INSTALLED): requirements-dev.txt pyproject.toml | $(UV)
+	@test -x $(PYTHON) || $(UV) venv --quiet --python '>=3.11' .venv
+	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.txt
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(CACHE)/uv/bin/uv:
+	@echo "uv is missing: installing it into $(CACHE)/uv"
+	@python3 -m venv $(CACHE)/uv
+	@$(CACHE)/uv/bin/pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,21 @@
+"""The HTTP limit: FastAPI that validates the body and answers 202, one process, nothing behind it."""
+
+import sys
+
+import uvicorn
+from fastapi import FastAPI, Request, Response
+
+from api.parsing import parse
+from intake.ledger import now_us
+
+app = FastAPI()
+
+
+@app.post("/interaction", status_code=202)
+async def answer(request: Request) -> Response:
+    parse(await request.body(), now_us())
+    return Response(b"{}", 202, media_type="application/json")
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", access_log=False, log_level="warning")

@@ -1,0 +1,232 @@
+"""A light HTTP/1.1 load generator: keep-alive connections, prebuilt requests, closed or open loop.
+
+It runs in its own process and reads of an answer only the status and the length. In an open loop a request has an
+intended time to start, and its latency counts from that time, so that a stalled server can't hide its stall
+(no coordinated omission). `python -m bench.loadgen` prints its own ceiling.
+"""
+
+import asyncio
+import multiprocessing
+import time
+from array import array
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import uvloop
+
+NextRequest = Callable[[], bytes]
+
+
+@dataclass
+class Result:
+    """What one run saw. Latencies in milliseconds, of answers only."""
+
+    seconds: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    cut: int = 0
+    latencies_ms: "array[float]" = field(default_factory=lambda: array("d"))
+
+    @property
+    def answers(self) -> int:
+        return sum(self.statuses.values())
+
+    def percentile_ms(self, percent: float) -> float:
+        """The smallest latency that at least `percent` of all answers do not exceed."""
+        ordered = sorted(self.latencies_ms)
+        return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)] if ordered else float("nan")
+
+
+class Connection(asyncio.Protocol):
+    """One connection; takes its next request from the run when its answer is complete."""
+
+    def __init__(self, run: "_Run") -> None:
+        self._run = run
+        self._started = 0.0
+        self._missing = -1  # bytes of the body still to come; -1 while the head is incomplete
+        self._head = b""
+        self._status = 0
+        self._transport: asyncio.Transport | None = None
+        self.busy = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._run.idle(self)
+
+    def send(self, request: bytes, started: float) -> None:
+        assert self._transport is not None
+        self.busy, self._started = True, started
+        self._missing, self._head = -1, b""
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        if self._missing < 0:
+            data = self._head + data
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._head = data
+                return
+            self._status = int(data[9:12])
+            self._missing = _content_length(data[:end]) - (len(data) - end - 4)
+        else:
+            self._missing -= len(data)
+        if self._missing <= 0:
+            self.busy = False
+            self._run.answered(self._status, self._started)
+            self._run.idle(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._run.lost(self)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+def _content_length(head: bytes) -> int:
+    _, found, rest = head.lower().partition(b"content-length:")
+    return int(rest.partition(b"\r\n")[0]) if found else 0
+
+
+class _Run:
+    def __init__(self, next_request: NextRequest, deadline: float, rate: float | None) -> None:
+        self.result = Result()
+        self._next_request = next_request
+        self._deadline = deadline
+        self._rate = rate
+        self._open: set[Connection] = set()
+        self._idle: deque[Connection] = deque()
+        self._due: deque[float] = deque()
+        self.finished = asyncio.Event()
+        self._over = False
+
+    def idle(self, connection: Connection) -> None:
+        self._open.add(connection)
+        now = time.perf_counter()
+        if self._rate is not None:
+            self._idle.append(connection)
+            self._send_due()
+        elif now < self._deadline:
+            connection.send(self._next_request(), now)
+            return
+        self._check_finished()
+
+    def answered(self, status: int, started: float) -> None:
+        self.result.statuses[status] += 1
+        self.result.latencies_ms.append((time.perf_counter() - started) * 1000)
+
+    def lost(self, connection: Connection) -> None:
+        self._open.discard(connection)
+        if connection.busy:
+            connection.busy = False
+            self.result.cut += 1
+        self._check_finished()
+
+    async def pace(self, rate: float) -> None:
+        """Open loop: makes requests due at their intended times, whether or not a connection is free."""
+        start, made = time.perf_counter(), 0
+        while (now := time.perf_counter()) < self._deadline:
+            while start + made / rate <= now:
+                self._due.append(start + made / rate)
+                made += 1
+            self._send_due()
+            await asyncio.sleep(0.001)
+        self._over = True
+        self._check_finished()
+
+    def _send_due(self) -> None:
+        while self._due and self._idle:
+            connection = self._idle.popleft()
+            if connection in self._open:
+                connection.send(self._next_request(), self._due.popleft())
+
+    def _check_finished(self) -> None:
+        over = time.perf_counter() >= self._deadline if self._rate is None else self._over and not self._due
+        if (over and not any(one.busy for one in self._open)) or not self._open:
+            self.finished.set()
+
+    def close(self) -> None:
+        for connection in list(self._open):
+            connection.close()
+
+
+async def _load(
+    host: str, port: int, next_request: NextRequest, connections: int, seconds: float, rate: float | None
+) -> Result:
+    started = time.perf_counter()
+    run = _Run(next_request, started + seconds, rate)
+    loop = asyncio.get_running_loop()
+    for _ in range(connections):
+        await loop.create_connection(lambda: Connection(run), host, port)
+    if rate is not None:
+        await run.pace(rate)
+    await run.finished.wait()
+    run.result.seconds = time.perf_counter() - started
+    run.close()
+    return run.result
+
+
+def load(
+    host: str, port: int, next_request: NextRequest, *, connections: int, seconds: float, rate: float | None = None
+) -> Result:
+    """Runs one load in this process; `rate` requests a second make it an open loop.
+
+    The last answers are waited for. Connections that the server cuts are counted, and not opened again.
+    """
+    return uvloop.run(_load(host, port, next_request, connections, seconds, rate))
+
+
+def post(host: str, path: str, body: bytes) -> bytes:
+    """The bytes of a POST of JSON."""
+    lines = [
+        f"POST {path} HTTP/1.1",
+        f"Host: {host}",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "\r\n"]).encode() + body
+
+
+def get(host: str, path: str) -> bytes:
+    """The bytes of a GET."""
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+class _Responder(asyncio.Protocol):
+    """Answers every read with an empty 202: what a server at no cost would look like."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, _data: bytes) -> None:
+        self._transport.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+
+
+def _respond(port: int, ready: "multiprocessing.synchronize.Event") -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(_Responder, "127.0.0.1", port)
+        ready.set()
+        await server.serve_forever()
+
+    uvloop.run(serve())
+
+
+def main() -> None:
+    port = 18_999
+    ready = multiprocessing.Event()
+    responder = multiprocessing.Process(target=_respond, args=(port, ready), daemon=True)
+    responder.start()
+    ready.wait(10)
+    request = post("127.0.0.1", "/interaction", b"{}" * 80)
+    for connections in (1, 32):
+        before = time.process_time()
+        result = load("127.0.0.1", port, lambda: request, connections=connections, seconds=3)
+        cpu_us = (time.process_time() - before) / result.answers * 1e6
+        rate = result.answers / result.seconds
+        print(f"{connections} connections: {rate:,.0f} requests/s, {cpu_us:.0f} µs of CPU a request")
+    responder.terminate()
+
+
+if __name__ == "__main__":
+    main()

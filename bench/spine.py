@@ -1,0 +1,242 @@
+"""The whole way of an interaction, measured: `python -m bench.spine [--quick] [--out FOLDER]`.
+
+Server, workers, databases and the load generator share one machine, so compare figures of one run with each other.
+"""
+
+import asyncio
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import asyncpg
+import psutil
+import typer
+
+from bench.events import PRODUCTS, requests
+from bench.loadgen import Result, get, load, post
+from bench.machine import describe_machine
+from bench.stack import data_folder, fastapi_alone, footfall_up
+from runtime.instance import Instance
+
+HOST = "127.0.0.1"
+_DRAIN_PATIENCE_S = 300.0
+
+
+@dataclass
+class Table:
+    """Figures by name, one value a round."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: float, target: str = "") -> None:
+        self.values.setdefault(name, []).append(value)
+        self.targets[name] = target
+        print(f"  {name}: {value:,.2f}", flush=True)
+
+    def markdown(self) -> str:
+        lines = ["| figure | median | min - max | target |", "| --- | --- | --- | --- |"]
+        for name, values in self.values.items():
+            median, low, high = (_number(one) for one in (statistics.median(values), min(values), max(values)))
+            spread = f"{low} - {high}" if len(values) > 1 else ""
+            lines.append(f"| {name} | {median} | {spread} | {self.targets[name]} |")
+        return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+class Bench:
+    def __init__(self, instance: Instance, table: Table, seconds: float) -> None:
+        self._instance = instance
+        self._table = table
+        self._seconds = seconds
+        self._port = int(instance.api_url.rsplit(":", 1)[1])
+        self.sent = 0
+        self.probes = 0
+
+    def _load(self, request: Callable[[], bytes], connections: int, rate: float | None = None) -> Result:
+        result = load(HOST, self._port, request, connections=connections, seconds=self._seconds, rate=rate)
+        bad = {status: count for status, count in result.statuses.items() if status not in {200, 202}}
+        if bad or result.cut:
+            raise SystemExit(f"answers other than success: {bad}, cut: {result.cut}")
+        return result
+
+    def accept(self, connections: int, events: int, rate_target: str = "", p50_target: str = "") -> float:
+        """Loads the front door and waits until everything is in popularity; drained events a second."""
+        request = requests(HOST, events)
+        started = time.perf_counter()
+        result = self._load(request, connections)
+        self.sent += result.answers * events
+        self._wait_drained()
+        drained = result.answers * events / (time.perf_counter() - started)
+        name = f"{events} a request, {connections} connections"
+        self._table.add(f"{name}: accepted events/s", result.answers * events / result.seconds)
+        self._table.add(f"{name}: drained events/s", drained, rate_target)
+        self._table.add(f"{name}: accept p50 ms", result.percentile_ms(50), p50_target)
+        self._table.add(f"{name}: accept p99 ms", result.percentile_ms(99))
+        return drained
+
+    def counted(self) -> int:
+        """Views in the popularity table."""
+
+        async def ask() -> int:
+            connection = await asyncpg.connect(self._instance.postgres_url)
+            try:
+                return int(await connection.fetchval("SELECT coalesce(sum(view_count), 0) FROM product_popularity"))
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def _wait_drained(self) -> None:
+        deadline = time.perf_counter() + _DRAIN_PATIENCE_S
+        while (counted := self.counted()) < self.sent + self.probes:
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"{counted} of {self.sent + self.probes} events are counted, and no more come")
+            time.sleep(0.05)
+        if counted > self.sent + self.probes:
+            raise SystemExit(f"{counted} events are counted, {self.sent + self.probes} were accepted")
+
+    def visible(self, rate: float) -> None:
+        """How long after its POST an event is seen in GET /popularity, while a load runs at `rate`."""
+        self._table.add("load beside the next, events/s", rate)
+        latencies = asyncio.run(self._probe_beside_load(rate))
+        self.probes += len(latencies)
+        self._wait_drained()
+        ordered = sorted(latencies)
+        self._table.add("visible in popularity at half load: p50 ms", ordered[len(ordered) // 2], "≤ 150")
+        self._table.add("visible in popularity at half load: p99 ms", ordered[int(len(ordered) * 0.99)])
+
+    async def _probe_beside_load(self, rate: float) -> list[float]:
+        command = [str(self._port), str(rate), str(self._seconds * 2)]
+        beside = await asyncio.create_subprocess_exec(
+            *[sys.executable, "-m", "bench.beside", *command], stdout=asyncio.subprocess.PIPE
+        )
+        await asyncio.sleep(1)
+        latencies: list[float] = []
+        while beside.returncode is None and len(latencies) < self._seconds * 10:
+            latencies.append(await self._probe())
+            await asyncio.sleep(0.05)
+        out, _ = await beside.communicate()
+        self.sent += int(out)
+        return latencies
+
+    async def _probe(self) -> float:
+        product = f"probe-{uuid4()}"
+        body = {"account_id": "prober", "event_type": "view", "ref_type": "Product", "ref_id": product}
+        reader, writer = await asyncio.open_connection(HOST, self._port)
+        started = time.perf_counter()
+        writer.write(post(HOST, "/interaction", json.dumps(body).encode()))
+        await _status(reader)
+        while True:
+            writer.write(get(HOST, f"/popularity/{product}"))
+            if await _status(reader) == 200:
+                writer.close()
+                return (time.perf_counter() - started) * 1000
+            await asyncio.sleep(0.005)
+
+    def reads(self) -> None:
+        events = [
+            {"account_id": "reader", "event_type": "view", "ref_type": "Product", "ref_id": f"p{n}"}
+            for n in range(500)
+        ]
+        body = json.dumps({"interactions": events}).encode()
+        self._once(post(HOST, "/interaction", body))
+        self.probes += len(events)
+        self._fill_products()
+        self._wait_drained()
+        for name, path, target in (
+            ("GET /popularity/top", "/popularity/top", "≤ 1.5"),
+            ("GET /popularity/top?window=7d", "/popularity/top?window=7d", ""),
+            ("GET /interactions, 500 events", "/interactions/reader?limit=500", "≤ 5"),
+        ):
+            request = get(HOST, path)
+            result = self._load(lambda request=request: request, 1)  # type: ignore[misc]
+            self._table.add(f"{name}: p50 ms, 1 client", result.percentile_ms(50), target)
+            self._table.add(f"{name}: p99 ms, 1 client", result.percentile_ms(99))
+
+    def _fill_products(self) -> None:
+        for chunk in (range(at, at + 1_000) for at in range(0, PRODUCTS, 1_000)):
+            events = [
+                {"account_id": "filler", "event_type": "view", "ref_type": "Product", "ref_id": f"p{n}"}
+                for n in chunk
+            ]
+            self._once(post(HOST, "/interaction", json.dumps({"interactions": events}).encode()))
+            self.probes += len(chunk)
+
+    def _once(self, request: bytes) -> None:
+        sent = iter([request])
+        result = load(HOST, self._port, lambda: next(sent), connections=1, seconds=0.0001)
+        if result.statuses != {202: 1}:
+            raise SystemExit(f"answers: {dict(result.statuses)}")
+
+    def memory(self) -> None:
+        for name in ("api", "worker"):
+            resident = psutil.Process(self._instance.pids[name]).memory_info().rss / 1e6
+            self._table.add(f"RSS of {name} after {self.sent / 1e6:.1f} million events, MB", resident, "< 200")
+
+
+async def _status(reader: asyncio.StreamReader) -> int:
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
+    )
+    await reader.readexactly(length)
+    return int(head[9:12])
+
+
+def _limit(table: Table, seconds: float) -> None:
+    """The HTTP limit in the same run."""
+    with fastapi_alone() as port:
+        for connections, events in ((1, 1), (32, 1), (32, 100)):
+            result = load(HOST, port, requests(HOST, events), connections=connections, seconds=seconds)
+            name = f"FastAPI alone, {events} a request, {connections} connections"
+            table.add(f"{name}: events/s", result.answers * events / result.seconds)
+            table.add(f"{name}: p50 ms", result.percentile_ms(50))
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="One short round.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for spine.md and spine.json.")] = None,
+    rounds: int = 3,
+    seconds: float = 20.0,
+) -> None:
+    if quick:
+        rounds, seconds = 1, 4.0
+    table = Table()
+    with data_folder() as folder:
+        with footfall_up(folder):
+            pass
+        with footfall_up(folder) as (instance, start_s):
+            machine = describe_machine(instance)
+            table.add("start of `footfall up` after the first time, s", start_s, "≤ 6")
+            bench = Bench(instance, table, seconds)
+            bench.accept(1, 1)
+            table.values = {name: values for name, values in table.values.items() if name.startswith("start")}
+            for number in range(rounds):
+                print(f"round {number + 1}")
+                _limit(table, seconds / 4)
+                bench.accept(1, 1, p50_target="≤ 1.5")
+                drained = bench.accept(32, 1, rate_target="≥ 3,500")
+                bench.accept(32, 100, rate_target="≥ 34,000")
+                bench.visible(drained / 2)
+                bench.reads()
+            bench.memory()
+    page = f"{machine}\n\n{table.markdown()}\n"
+    print(page)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "spine.md").write_text(f"# The whole way of an interaction\n\n`python -m bench.spine`\n\n{page}")
+        (out / "spine.json").write_text(json.dumps({"machine": machine, "figures": table.values}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,70 @@
+"""The whole stack as a user starts it, and FastAPI alone beside it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.instance import Instance, read_instance
+from runtime.ports import free_port
+
+_PATIENCE_S = 120.0
+
+
+@contextmanager
+def footfall_up(data_dir: Path) -> Iterator[tuple[Instance, float]]:
+    """A running `footfall up` on this folder, and the seconds that it took to be ready."""
+    environment = {**os.environ, "FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0))}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "runtime.cli", "up"], env=environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        while (instance := read_instance(data_dir)) is None:
+            if process.poll() is not None or time.perf_counter() - started > _PATIENCE_S:
+                raise RuntimeError("`footfall up` did not come up")
+            time.sleep(0.02)
+        yield instance, time.perf_counter() - started
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+@contextmanager
+def fastapi_alone() -> Iterator[int]:
+    """The port of a FastAPI that only validates and answers."""
+    port = free_port("127.0.0.1", 0)
+    process = subprocess.Popen([sys.executable, "-m", "bench.fastapi_alone", str(port)])
+    try:
+        deadline = time.perf_counter() + _PATIENCE_S
+        while not _answers(f"http://127.0.0.1:{port}/openapi.json"):
+            if process.poll() is not None or time.perf_counter() > deadline:
+                raise RuntimeError("FastAPI alone did not come up")
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A temporary folder that the embedded PostgreSQL's user can reach."""
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
