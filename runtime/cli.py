@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.errors import FootfallError
+from runtime.demo import demo
+from runtime.importing.command import import_file
 from runtime.instance import read_instance
 from runtime.settings import Settings, describe_settings, environment_name
 
@@ -78,6 +80,10 @@ def migrate() -> None:
         _console.print(f"applied {name}", highlight=False)
     if not applied:
         _console.print("nothing to apply: the database is up to date", highlight=False)
+
+
+app.command("import")(import_file)
+app.command()(demo)
 
 
 @app.command("settings")

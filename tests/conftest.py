@@ -1,0 +1,123 @@
+"""Real servers, started once a session; an own database and an own task queue for whoever needs them."""
+
+import asyncio
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, settings
+from temporalio.client import Client
+
+from domain.week import to_us, week_of
+from intake.ledger import LedgerPartitions
+from migrations.runner import migrate_postgres
+from runtime.connections import register_search_attributes
+from runtime.ports import free_port
+from runtime.postgres_server import EmbeddedPostgres
+from runtime.temporal_binary import find_temporal
+from runtime.temporal_server import TemporalServer
+from store.blocks.postgres import PostgresBlockStore
+from store.postgres import Pool, create_pool
+
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def servers_dir() -> Iterator[Path]:
+    """A folder that the embedded PostgreSQL's user can reach."""
+    with tempfile.TemporaryDirectory(prefix="footfall-tests-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_dir: Path) -> Iterator[EmbeddedPostgres]:
+    server = EmbeddedPostgres(servers_dir / "postgres", servers_dir / "logs")
+    server.start()
+    yield server
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Temporal:
+    address: str
+    ui_url: str
+
+
+@pytest.fixture(scope="session")
+def temporal(servers_dir: Path) -> Iterator[Temporal]:
+    ports = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+    server = TemporalServer(find_temporal(), servers_dir, servers_dir / "logs", port=ports[0], ui_port=ports[1])
+    server.start()
+    yield Temporal(server.address, server.ui_url)
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(temporal: Temporal) -> Client:
+    client = await Client.connect(temporal.address)
+    await register_search_attributes(client)
+    return client
+
+
+@asynccontextmanager
+async def new_database(server_url: str) -> AsyncIterator[str]:
+    """A fresh database without a table; its URL."""
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    connection = await asyncpg.connect(server_url)
+    await connection.execute(f"CREATE DATABASE {name}")
+    try:
+        yield server_url.replace("/postgres?", f"/{name}?")
+    finally:
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await connection.close()
+
+
+@pytest.fixture
+async def empty_database(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    async with new_database(postgres_server.url) as url:
+        yield url
+
+
+@pytest.fixture
+async def database_url(empty_database: str) -> str:
+    """A fresh database with all tables and partitions."""
+    await migrate_postgres(empty_database)
+    async with await create_pool(empty_database, name="fixture", size=1, timeout_s=30) as pool:
+        await LedgerPartitions(pool, 7).make()
+        await PostgresBlockStore(pool).maintain(week_of(to_us_now()))
+    return empty_database
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with await create_pool(database_url, name="test", size=8, timeout_s=30) as pool:
+        yield pool
+
+
+def to_us_now() -> int:
+    from datetime import UTC, datetime
+
+    return to_us(datetime.now(UTC))
+
+
+async def eventually(check, *, within_s: float = 30.0):  # type: ignore[no-untyped-def]
+    """What `check` returns once it does not raise AssertionError; the last one is raised when time is over."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    while True:
+        try:
+            return await check()
+        except AssertionError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(0.02)

@@ -1,0 +1,33 @@
+"""Ids that sort by time, and ids that follow from content."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.ids import derive_id, earliest_id, id_text, made_at, new_id
+
+
+def test_a_new_id_tells_when_it_was_made() -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    made = new_id()
+    assert before <= made_at(made) <= datetime.now(UTC)
+    assert earliest_id(made_at(made)) <= made < earliest_id(made_at(made) + timedelta(milliseconds=1))
+
+
+def test_another_version_holds_no_time() -> None:
+    with pytest.raises(ValueError, match="not a UUIDv7"):
+        made_at(uuid4())
+
+
+@given(st.lists(st.binary(max_size=5), max_size=4), st.lists(st.binary(max_size=5), max_size=4))
+def test_a_derived_id_depends_on_every_part_and_its_bounds(one: list[bytes], other: list[bytes]) -> None:
+    assert (derive_id(*one) == derive_id(*other)) == (one == other)
+    assert UUID(bytes=derive_id(*one)).version == 8
+
+
+@given(st.uuids())
+def test_id_text_is_the_usual_one(one: UUID) -> None:
+    assert id_text(one.bytes) == str(one)

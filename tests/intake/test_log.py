@@ -1,0 +1,181 @@
+"""The intake log: invariants 1, 3 and 4, and duplicates found once, for everybody."""
+
+import asyncio
+import random
+from datetime import date, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.errors import PermanentError
+from domain.ids import new_id
+from intake.ledger import LATE_DAY, LedgerDays, LedgerPartitions
+from intake.log import IntakeLog, NewInteraction
+from store.postgres import Pool, transaction
+from tests.factories import interaction, new_interaction, now_us, undated
+
+FAN_OUTS = ["persist", "popularity"]
+DAY_US = 86_400_000_000
+
+
+@pytest.fixture
+def log(pool: Pool) -> IntakeLog:
+    return IntakeLog(pool)
+
+
+async def _event_ids(log: IntakeLog, *batches: UUID) -> list[bytes]:
+    return [one.event_id for batch in batches for row in await log.read(batch) for one in row.interactions]
+
+
+async def test_what_is_appended_is_read(log: IntakeLog) -> None:
+    batch, events = new_id(), [new_interaction(account_id=f"a{n}") for n in range(50)]
+    assert await log.append(batch, events) == set()
+    (row,) = await log.read(batch)
+    assert row.interactions == [event.interaction for event in events]
+
+
+async def test_known_events_drop_out_and_the_others_stay(log: IntakeLog) -> None:
+    old, new = [new_interaction() for _ in range(3)], [new_interaction() for _ in range(4)]
+    first, second = new_id(), new_id()
+    await log.append(first, old)
+    assert await log.append(second, [*old, *new]) == {event.interaction.event_id for event in old}
+    assert sorted(await _event_ids(log, first, second)) == sorted(event.interaction.event_id for event in [*old, *new])
+
+
+async def test_a_row_with_nothing_new_is_not_written(log: IntakeLog) -> None:
+    events = [new_interaction(), undated(uuid4())]
+    await log.append(new_id(), events)
+    second = new_id()
+    assert len(await log.append(second, events)) == 2
+    assert await log.read(second) == []
+
+
+async def test_an_event_that_is_released_is_known_still(log: IntakeLog) -> None:
+    batch, events = new_id(), [new_interaction()]
+    await log.append(batch, events)
+    await _apply_and_release(log, batch)
+    assert len(await log.append(new_id(), events)) == 1
+
+
+async def test_an_append_is_whole_or_not_at_all(log: IntakeLog, pool: Pool) -> None:
+    """A day without a partition fails the statement: nothing of it, ledger included, may stay."""
+    good = new_interaction()
+    bad = NewInteraction(interaction(), date(2090, 1, 1))
+    with pytest.raises(PermanentError):
+        await log.append(new_id(), [good, bad])
+    assert await pool.fetchval("SELECT count(*) FROM event_ledger") == 0
+    assert await pool.fetchval("SELECT count(*) FROM intake_log") == 0
+
+
+async def test_the_same_events_from_many_sides_at_once_count_once(log: IntakeLog) -> None:
+    """Sorted ids: neither lost, nor doubled, nor deadlocked, whatever order they were sent in."""
+    events = [new_interaction() for _ in range(200)] + [undated(uuid4()) for _ in range(50)]
+    batches = [new_id() for _ in range(12)]
+
+    async def append(batch: UUID) -> set[bytes]:
+        mixed = random.sample(events, len(events))
+        return await log.append(batch, mixed)
+
+    known = await asyncio.gather(*(append(batch) for batch in batches))
+    assert sum(len(events) - len(ids) for ids in known) == len(events)
+    assert sorted(await _event_ids(log, *batches)) == sorted(event.interaction.event_id for event in events)
+
+
+async def test_late_events_are_known_too_and_forgotten_with_the_window(log: IntakeLog, pool: Pool) -> None:
+    day = LedgerDays(7).file_under(now_us() - 60 * DAY_US, now_us())
+    assert day == LATE_DAY
+    event = NewInteraction(interaction(occurred_at=now_us() - 60 * DAY_US), day)
+    await log.append(new_id(), [event])
+    assert len(await log.append(new_id(), [event])) == 1
+    partitions = LedgerPartitions(pool, 7)
+    await partitions.drop()
+    assert len(await log.append(new_id(), [event])) == 1
+    await partitions.drop(datetime.now().date() + timedelta(days=20))
+    assert await log.append(new_id(), [NewInteraction(event.interaction, LATE_DAY)]) == set()
+
+
+def test_the_window_has_an_edge() -> None:
+    days, now = LedgerDays(7), now_us()
+    midnight = now - now % DAY_US
+    assert days.file_under(midnight - 7 * DAY_US, now) != LATE_DAY
+    assert days.file_under(midnight - 7 * DAY_US - 1, now) == LATE_DAY
+
+
+async def _apply_and_release(log: IntakeLog, batch: UUID) -> None:
+    ids = [row.intake_id for row in await log.read(batch)]
+    for fan_out in FAN_OUTS:
+        await log.mark_alone(fan_out, ids)
+    assert (await log.release(batch, FAN_OUTS)).released_rows == len(ids)
+
+
+async def test_release_waits_for_every_fan_out(log: IntakeLog, pool: Pool) -> None:
+    batch = new_id()
+    await log.append(batch, [new_interaction()])
+    ids = [row.intake_id for row in await log.read(batch)]
+    assert (await log.release(batch, FAN_OUTS)).remaining_rows == 1
+    await log.mark_alone("persist", ids)
+    assert (await log.release(batch, FAN_OUTS)).released_rows == 0
+    assert len(await log.read(batch)) == 1
+    await log.mark_alone("popularity", ids)
+    released = await log.release(batch, FAN_OUTS)
+    assert (released.released_rows, released.remaining_rows) == (1, 0)
+    assert await pool.fetchval("SELECT count(*) FROM intake_log") == 0
+    assert await pool.fetchval("SELECT count(*) FROM applied") == 0
+
+
+async def test_a_row_is_marked_once_a_fan_out(log: IntakeLog, pool: Pool) -> None:
+    batch = new_id()
+    await log.append(batch, [new_interaction()])
+    ids = [row.intake_id for row in await log.read(batch)]
+
+    async def mark() -> set[UUID]:
+        async with transaction(pool) as connection:
+            return await log.mark(connection, "popularity", ids)
+
+    marked = await asyncio.gather(*(mark() for _ in range(8)))
+    assert sorted(map(len, marked)) == [0] * 7 + [1]
+
+
+async def test_a_mark_that_is_rolled_back_is_none(log: IntakeLog, pool: Pool) -> None:
+    batch = new_id()
+    await log.append(batch, [new_interaction()])
+    ids = [row.intake_id for row in await log.read(batch)]
+    with pytest.raises(ZeroDivisionError):
+        async with transaction(pool) as connection:
+            await log.mark(connection, "popularity", ids)
+            raise ZeroDivisionError
+    assert await log.mark_alone("popularity", ids) == set(ids)
+
+
+async def test_a_released_row_can_not_be_marked_again(log: IntakeLog) -> None:
+    """A slow run of a fan-out must not apply what another run applied and released meanwhile."""
+    batch = new_id()
+    await log.append(batch, [new_interaction()])
+    ids = [row.intake_id for row in await log.read(batch)]
+    await _apply_and_release(log, batch)
+    assert await log.mark_alone("popularity", ids) == set()
+
+
+async def test_release_waits_for_a_mark_under_way(log: IntakeLog, pool: Pool) -> None:
+    """While a fan-out's transaction holds its rows, they can't be released by somebody who saw older marks."""
+    batch = new_id()
+    await log.append(batch, [new_interaction()])
+    ids = [row.intake_id for row in await log.read(batch)]
+    await log.mark_alone("persist", ids)
+    async with transaction(pool) as connection:
+        await log.mark(connection, "popularity", ids)
+        release = asyncio.create_task(log.release(batch, ["persist"]))
+        await _wait_for_a_lock(pool)
+        assert not release.done()
+    assert (await release).released_rows == 1
+
+
+async def _wait_for_a_lock(pool: Pool) -> None:
+    for _ in range(1_000):
+        waiting = await pool.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        if waiting:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits for a lock")
