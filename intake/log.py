@@ -63,7 +63,7 @@ class IntakeLog:
 
         One statement, one commit. `events` hold each id once. When all are known, no row is written.
         """
-        certain = sorted((event.day, event.interaction.event_id) for event in events if event.day is not None)
+        certain = [(event.day, event.interaction.event_id) for event in events if event.day is not None]
         uncertain = [event.interaction.event_id for event in events if event.day is None]
         data = encode_interactions([event.interaction for event in events])
         with translated_errors():

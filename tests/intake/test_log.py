@@ -69,7 +69,7 @@ async def test_an_append_is_whole_or_not_at_all(log: IntakeLog, pool: Pool) -> N
 
 async def test_the_same_events_from_many_sides_at_once_count_once(log: IntakeLog) -> None:
     """Sorted ids: neither lost, nor doubled, nor deadlocked, whatever order they were sent in."""
-    events = [new_interaction() for _ in range(200)] + [undated(uuid4()) for _ in range(50)]
+    events = [new_interaction() for _ in range(2_000)] + [undated(uuid4()) for _ in range(100)]
     batches = [new_id() for _ in range(12)]
 
     async def append(batch: UUID) -> set[bytes]:
