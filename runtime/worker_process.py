@@ -81,11 +81,16 @@ def _worker(settings: Settings, client: Client, pool: Pool, log: IntakeLog, main
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
         activities=[*fan_outs, end.release, end.park, maintenance.maintain],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows.policies")
-        ),
+        workflow_runner=workflow_runner(),
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,
+    )
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox that holds workflows to determinism; what is pure already is not loaded anew for each of them."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows.policies")
     )
 
 

@@ -39,8 +39,8 @@ class StateFile:
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise InvalidInputError(
-                f"the state of this file's last import, {self.path}, can't be read: {error}. Name another folder with "
-                "XDG_STATE_HOME, or remove it: the rows then count as never imported, and may get other times."
+                f"the state of this file's last import, {self.path}, can't be read: {error}. Name another folder "
+                "with XDG_STATE_HOME, or remove it: the rows then count as never imported, and may get other times."
             ) from error
 
     def save(self, state: ImportState) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 Interaction = dict[str, Any]
@@ -121,11 +122,11 @@ def faulty_server() -> Iterator[FaultyServer]:
     """In a thread with a loop of its own, so that commands which run a loop can be tried against it."""
     server = FaultyServer()
     ready = threading.Event()
-    stops: list[Callable[[], None]] = []
+    stops: list[Callable[[], object]] = []
 
     def started(stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        stops.append(lambda: loop.call_soon_threadsafe(stop.set) and None)
+        stops.append(partial(loop.call_soon_threadsafe, stop.set))
         ready.set()
 
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(started)))

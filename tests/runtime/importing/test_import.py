@@ -112,9 +112,9 @@ def test_as_new_makes_new_events_and_is_what_is_used_from_then_on(
 ) -> None:
     file = write(old(10))
     importing(file, shift_to_now=True)
-    assert importing(file, now_us=NOW_US + 60_000_000, shift_to_now=True, as_new=True).accepted == 10
+    assert importing(file, now_us=NOW_US + 30 * DAY_US, shift_to_now=True, as_new=True).accepted == 10
     assert len({one["event_id"] for one in server.recorded.values()}) == 20
-    assert importing(file, now_us=NOW_US + 2 * DAY_US).duplicates == 10
+    assert importing(file, now_us=NOW_US + 32 * DAY_US).duplicates == 10
     assert len(server.recorded) == 20
 
 

@@ -1,0 +1,75 @@
+"""A worker of RecordInteractions whose activities do as a test says; a queue of its own for each test."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from domain.batch import PARK, RELEASE, BatchInput, FanOutInput, FanOutResult, ParkInput, ReleaseInput, ReleaseResult
+from domain.ids import new_id
+from domain.week import from_us
+from runtime.worker_process import workflow_runner
+from workflows import WORKFLOWS
+from workflows.record_interactions import RecordInteractions
+
+RESULT = FanOutResult(
+    events=3, accounts=2, applied_rows=1, first_occurred_at=from_us(0), last_occurred_at=from_us(60_000_000)
+)
+
+
+@dataclass
+class Carriage:
+    """The activities' doubles, and how to run a batch past them."""
+
+    client: Client
+    queue: str
+    calls: list[str] = field(default_factory=list)
+    parked: list[tuple[str, str]] = field(default_factory=list)
+    persist: Callable[[], FanOutResult] = lambda: RESULT
+    popularity: Callable[[], FanOutResult] = lambda: RESULT
+
+    async def start(self) -> WorkflowHandle[RecordInteractions, ReleaseResult]:
+        batch = BatchInput(new_id(), ["persist", "popularity"])
+        return await self.client.start_workflow(
+            RecordInteractions.run, batch, id=str(batch.batch_id), task_queue=self.queue
+        )
+
+    def activities(self) -> list[Callable[..., Any]]:
+        @activity.defn(name="persist")
+        async def persist(_batch: FanOutInput) -> FanOutResult:
+            self.calls.append("persist")
+            return self.persist()
+
+        @activity.defn(name="popularity")
+        async def popularity(_batch: FanOutInput) -> FanOutResult:
+            self.calls.append("popularity")
+            return self.popularity()
+
+        @activity.defn(name=RELEASE)
+        async def release(batch: ReleaseInput) -> ReleaseResult:
+            self.calls.append(f"release {' '.join(batch.fan_outs)}")
+            return ReleaseResult(1, 0)
+
+        @activity.defn(name=PARK)
+        async def park(parked: ParkInput) -> None:
+            self.parked.append((parked.fan_out, parked.reason))
+
+        return [persist, popularity, release, park]
+
+
+@pytest.fixture
+async def carriage(temporal_client: Client) -> AsyncIterator[Carriage]:
+    made = Carriage(temporal_client, f"test-{uuid4()}")
+    async with Worker(
+        temporal_client,
+        task_queue=made.queue,
+        workflows=WORKFLOWS,
+        activities=made.activities(),
+        workflow_runner=workflow_runner(),
+    ):
+        yield made

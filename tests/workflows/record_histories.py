@@ -1,0 +1,34 @@
+"""Records the histories that the replay test holds the workflows against: `python -m pytest` this file.
+
+Run it, and commit what it writes, when a workflow gets a new path. Old histories stay: workflows that are open
+while a new version rolls out have them.
+"""
+
+from pathlib import Path
+
+from tests.conftest import eventually
+from tests.workflows.conftest import Carriage
+from tests.workflows.test_record_interactions import Failing
+from workflows.record_interactions import RecordInteractions
+
+FOLDER = Path(__file__).parent / "histories"
+
+
+async def test_record_all_done(carriage: Carriage) -> None:
+    handle = await carriage.start()
+    await handle.result()
+    (FOLDER / "all_done.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_parked_and_replayed(carriage: Carriage) -> None:
+    carriage.popularity = Failing(1, permanent=True)
+    handle = await carriage.start()
+
+    async def is_parked() -> None:
+        assert carriage.parked
+
+    await eventually(is_parked)
+    (FOLDER / "parked.json").write_text((await handle.fetch_history()).to_json())
+    await handle.execute_update(RecordInteractions.replay, [])
+    await handle.result()
+    (FOLDER / "parked_and_replayed.json").write_text((await handle.fetch_history()).to_json())

@@ -1,0 +1,39 @@
+"""Workflows that are open while a new version rolls out go on: recorded histories still replay."""
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from temporalio.client import WorkflowHistory
+from temporalio.worker import Replayer
+from temporalio.workflow import NondeterminismError
+
+from runtime.worker_process import workflow_runner
+from workflows import WORKFLOWS
+
+HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
+
+
+def _replayer() -> Replayer:
+    return Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner())
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_a_recorded_history_replays(file: Path) -> None:
+    await _replayer().replay_workflow(WorkflowHistory.from_json(str(uuid4()), file.read_text()))
+
+
+def test_there_are_histories() -> None:
+    assert {"all_done", "parked", "parked_and_replayed"} <= {file.stem for file in HISTORIES}
+
+
+async def test_another_order_of_activities_is_noticed() -> None:
+    """The guard itself: a history of another workflow code must not replay."""
+    history = json.loads((HISTORIES[0]).read_text())
+    for event in history["events"]:
+        scheduled = event.get("activityTaskScheduledEventAttributes")
+        if scheduled and scheduled["activityType"]["name"] == "release":
+            scheduled["activityType"]["name"] = "forget"
+    with pytest.raises(NondeterminismError):
+        await _replayer().replay_workflow(WorkflowHistory.from_json(str(uuid4()), json.dumps(history)))
