@@ -1,13 +1,37 @@
 """The one boundary where our errors become Temporal's failures; the retry policy follows from the class."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from domain.errors import FootfallError, TransientError
 
 _LONGEST_MESSAGE = 2_000  # characters: failures are kept in histories
+_HEARTBEAT_EVERY_S = 3.0
+
+
+@asynccontextmanager
+async def heartbeats() -> AsyncIterator[None]:
+    """Inside, Temporal hears from this activity whatever it waits for, so that a dead worker is soon noticed.
+
+    Errors are translated as by `translated_failures`.
+    """
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(_HEARTBEAT_EVERY_S)
+
+    beating = asyncio.create_task(beat(), name="heartbeats")
+    try:
+        with translated_failures():
+            yield
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 from temporalio import activity
 
 from activities.batches import BatchReader
-from activities.failures import translated_failures
+from activities.failures import heartbeats
 from domain.batch import FanOutInput, FanOutResult
 from domain.event_types import EventWeight
 from domain.week import from_us
@@ -47,9 +47,8 @@ def fan_out_activity(fan_out: FanOut, batches: BatchReader) -> Callable[[FanOutI
 
     @activity.defn(name=fan_out.name)
     async def run(batch: FanOutInput) -> FanOutResult:
-        with translated_failures():
+        async with heartbeats():
             rows = await batches.read(batch.batch_id)
-            activity.heartbeat()
             applied = await fan_out.apply(rows) if rows else 0
             return _result(rows, applied)
 

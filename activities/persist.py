@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from temporalio import activity
-
 from activities.fan_out import Resources
 from domain.block import encode_block
 from domain.interaction import Interaction
@@ -32,16 +30,12 @@ class Persist:
             for block in delta_blocks(row):
                 chunk.append(block)
                 if len(chunk) >= _BLOCKS_A_WRITE:
-                    await self._write(chunk)
+                    await self._blocks.write(chunk)
                     chunk = []
         if chunk:
-            await self._write(chunk)
+            await self._blocks.write(chunk)
         await self._log.mark_alone(self.name, [row.intake_id for row in todo])
         return len(todo)
-
-    async def _write(self, blocks: list[Block]) -> None:
-        await self._blocks.write(blocks)
-        activity.heartbeat()
 
 
 def delta_blocks(row: IntakeRow) -> Iterator[Block]:

@@ -49,10 +49,10 @@ class BodyLimit:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The server reads on and throws away what still comes: a cut connection would hide the answer."""
         problem = Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"The body is over {self._max_bytes} bytes; send fewer interactions at once.",
-            headers={"Connection": "close"},
         )
         await problem_response(Request(scope), problem)(scope, receive, send)
 

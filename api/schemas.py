@@ -1,5 +1,7 @@
 """The bodies of the interface: what POST /interaction takes, and what the routes answer."""
 
+import math
+import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,9 +10,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    FiniteFloat,
     JsonValue,
     StringConstraints,
+    WithJsonSchema,
 )
 from pydantic.functional_validators import AfterValidator
 from typing_extensions import TypedDict
@@ -23,6 +25,7 @@ MAX_METADATA_BYTES = 4_096
 MAX_ID = 128
 
 _INT64 = 2**63
+_DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
@@ -34,12 +37,20 @@ def _currency(code: str) -> str:
     return code
 
 
+def _price(price: object) -> object:
+    if isinstance(price, str) and _DECIMAL.fullmatch(price):
+        return price
+    if isinstance(price, int | float) and not isinstance(price, bool) and math.isfinite(price):
+        return price
+    raise ValueError("not a decimal string or a number")
+
+
 class KnownMetadata(TypedDict, total=False):
     """The keys of `metadata` that have a meaning; other keys are kept as they come."""
 
     __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]  # how pydantic configures a TypedDict
 
-    price: Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,30})?$")] | int | FiniteFloat
+    price: Annotated[Any, AfterValidator(_price), WithJsonSchema({"type": ["string", "number"]})]
     quantity: Annotated[int, Field(ge=1)]
     currency: Annotated[str, AfterValidator(_currency)]
     seller_id: str

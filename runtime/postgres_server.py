@@ -135,14 +135,16 @@ class EmbeddedPostgres:
         running = self._pid_file()
         if not running or not _is_postgres(int(running[0])):
             return
-        leftover = psutil.Process(int(running[0]))
-        _log.warning("stopping a PostgreSQL (pid %d) that was left on %s", leftover.pid, self._data_dir)
-        leftover.send_signal(signal.SIGINT)
-        try:
-            leftover.wait(_STOP_S)
-        except psutil.TimeoutExpired:
-            leftover.send_signal(signal.SIGQUIT)
-            leftover.wait(_STOP_S)
+        pid = int(running[0])
+        _log.warning("stopping a PostgreSQL (pid %d) that was left on %s", pid, self._data_dir)
+        for sign in (signal.SIGINT, signal.SIGQUIT):
+            os.kill(pid, sign)
+            deadline = time.monotonic() + _STOP_S
+            while time.monotonic() < deadline:
+                if not _is_postgres(pid):
+                    return
+                time.sleep(0.02)
+        raise FootfallError(f"a PostgreSQL (pid {pid}) that was left on {self._data_dir} does not stop")
 
     def wait_until_ready(self) -> None:
         """Returns when the server takes connections.
@@ -180,8 +182,10 @@ def _socket_dir(data_dir: Path) -> Path:
 
 
 def _is_postgres(pid: int) -> bool:
+    """Whether it runs; one that ended and is not waited for yet does not."""
     try:
-        return psutil.Process(pid).name() == "postgres"
+        process = psutil.Process(pid)
+        return process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 

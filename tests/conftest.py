@@ -4,17 +4,19 @@ import asyncio
 import itertools
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 
-from domain.week import to_us, week_of
+from domain.week import week_of
 from intake.ledger import LedgerPartitions
 from migrations.runner import migrate_postgres
 from runtime.connections import register_search_attributes
@@ -24,10 +26,14 @@ from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
 from store.blocks.postgres import PostgresBlockStore
 from store.postgres import Pool, create_pool
+from tests.factories import now_us
+from tests.stack import Stack
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("dev", deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+T = TypeVar("T")
 
 _numbers = itertools.count(1)
 
@@ -95,7 +101,7 @@ async def database_url(empty_database: str) -> str:
     await migrate_postgres(empty_database)
     async with await create_pool(empty_database, name="fixture", size=1, timeout_s=30) as pool:
         await LedgerPartitions(pool, 7).make()
-        await PostgresBlockStore(pool).maintain(week_of(to_us_now()))
+        await PostgresBlockStore(pool).maintain(week_of(now_us()))
     return empty_database
 
 
@@ -105,13 +111,7 @@ async def pool(database_url: str) -> AsyncIterator[Pool]:
         yield pool
 
 
-def to_us_now() -> int:
-    from datetime import UTC, datetime
-
-    return to_us(datetime.now(UTC))
-
-
-async def eventually(check, *, within_s: float = 30.0):  # type: ignore[no-untyped-def]
+async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 30.0) -> T:
     """What `check` returns once it does not raise AssertionError; the last one is raised when time is over."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:
@@ -121,3 +121,21 @@ async def eventually(check, *, within_s: float = 30.0):  # type: ignore[no-untyp
             if asyncio.get_running_loop().time() > deadline:
                 raise
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+async def stack(postgres_server: EmbeddedPostgres, temporal: Temporal, servers_dir: Path) -> AsyncIterator[Stack]:
+    """One running Footfall for the whole session; tests keep to accounts and products of their own."""
+    async with new_database(postgres_server.url) as url:
+        await migrate_postgres(url)
+        quick_sweeper = {"FOOTFALL_SWEEP_AFTER_S": "2", "FOOTFALL_SWEEP_INTERVAL_S": "0.5"}
+        running = Stack(url, temporal.address, servers_dir / "logs", quick_sweeper)
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest.fixture
+async def http(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=stack.url, timeout=30) as client:
+        yield client

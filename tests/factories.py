@@ -44,7 +44,9 @@ def body(**fields: Any) -> dict[str, Any]:
     return {"account_id": "alice", "event_type": "view", "ref_type": "Product", "ref_id": "cup", **fields}
 
 
-def some_interactions(count: int, *, seed: int = 1, account_id: Callable[[int], str] = "a{}".format) -> list[Interaction]:
+def some_interactions(
+    count: int, *, seed: int = 1, account_id: Callable[[int], str] = "a{}".format
+) -> list[Interaction]:
     """A reproducible mix of accounts, types and products, over the last days."""
     picker = random.Random(seed)
     start = now_us()

@@ -85,7 +85,8 @@ class BlockStoreContract:
     async def test_pages_meet_without_gap_or_overlap(self, store: BlockStore) -> None:
         times = [week_ago(0, seconds=0) - n // 3 * 1_000_000_000 for n in range(100)]
         await store.write([block([interaction(occurred_at=time)]) for time in times])
-        whole, pages = await history(store, "alice"), []
+        whole = await history(store, "alice")
+        pages: list[Interaction] = []
         while page := await history(
             store, "alice", 7, before=(pages[-1].occurred_at, pages[-1].event_id) if pages else None
         ):

@@ -39,7 +39,9 @@ async def test_known_events_drop_out_and_the_others_stay(log: IntakeLog) -> None
     first, second = new_id(), new_id()
     await log.append(first, old)
     assert await log.append(second, [*old, *new]) == {event.interaction.event_id for event in old}
-    assert sorted(await _event_ids(log, first, second)) == sorted(event.interaction.event_id for event in [*old, *new])
+    assert sorted(await _event_ids(log, first, second)) == sorted(
+        event.interaction.event_id for event in [*old, *new]
+    )
 
 
 async def test_a_row_with_nothing_new_is_not_written(log: IntakeLog) -> None:

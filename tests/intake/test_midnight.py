@@ -25,11 +25,12 @@ At = Callable[[datetime], Awaitable[None]]
 @pytest.fixture
 async def clock(database_url: str) -> AsyncIterator[tuple[IntakeLog, Pool]]:
     """A log whose PostgreSQL has the time that the setting test.now says."""
+    database = database_url.split("/")[3].partition("?")[0]
     connection = await asyncpg.connect(database_url)
     await connection.execute(
         "CREATE SCHEMA clock; CREATE FUNCTION clock.now() RETURNS timestamptz STABLE LANGUAGE sql "
         "AS $$ SELECT current_setting('test.now')::timestamptz $$; "
-        f"ALTER DATABASE {database_url.split('/')[3].split('?')[0]} SET search_path = clock, pg_catalog, public"
+        f"ALTER DATABASE {database} SET search_path = clock, pg_catalog, public"
     )
     await connection.close()
     async with await create_pool(database_url, name="test", size=4, timeout_s=30) as pool:

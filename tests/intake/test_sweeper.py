@@ -92,7 +92,9 @@ async def test_small_lost_batches_are_carried_together_up_to_a_size(
     assert sizes == [8, 8, 4]
 
 
-async def test_one_process_sweeps_at_a_time(sweeper: Sweeper, workflows: Workflows, log: IntakeLog, pool: Pool) -> None:
+async def test_one_process_sweeps_at_a_time(
+    sweeper: Sweeper, workflows: Workflows, log: IntakeLog, pool: Pool
+) -> None:
     await _batch(log, pool, 3, age_s=31)
     await asyncio.gather(*(sweeper.sweep() for _ in range(4)))
     assert len(workflows.started) == 1

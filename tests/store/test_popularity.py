@@ -24,7 +24,9 @@ def store(pool: Pool) -> PopularityStore:
 async def _add(store: PopularityStore, pool: Pool, scores: dict[str, int], *, days_ago: int = 0) -> None:
     day = TODAY - timedelta(days=days_ago)
     async with transaction(pool) as connection:
-        await store.add(connection, {(day, product): PopularityDelta(score=score) for product, score in scores.items()})
+        await store.add(
+            connection, {(day, product): PopularityDelta(score=score) for product, score in scores.items()}
+        )
 
 
 def test_only_weighted_types_about_products_count() -> None:

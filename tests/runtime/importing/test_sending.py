@@ -55,7 +55,7 @@ async def test_requests_are_under_way_together(server: FaultyServer) -> None:
     together = asyncio.Barrier(4)
 
     class Waiting(Poster):
-        async def submit(self, items: object) -> Outcome:  # noqa: ARG002
+        async def submit(self, items: object) -> Outcome:
             await together.wait()  # opens only when four are there
             return Outcome()
 

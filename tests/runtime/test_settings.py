@@ -1,0 +1,54 @@
+"""Settings: from the environment, checked, and documented."""
+
+import os
+import subprocess
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import Settings, describe_settings, settings_page
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_every_setting_has_a_variable_and_a_meaning() -> None:
+    described = describe_settings()
+    assert len(described) == len(Settings.model_fields)
+    assert all(one.variable.startswith(("FOOTFALL_", "TEMPORAL_")) and one.meaning for one in described)
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (DOCS / "settings.md").read_text() == settings_page()
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTFALL_PORT", "8123")
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal:7233")
+    monkeypatch.setenv("FOOTFALL_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")
+    monkeypatch.setenv("FOOTFALL_POSTGRES_URL", "postgresql://me:secret@db/shop")
+    settings = Settings()
+    assert (settings.port, settings.temporal_address) == (8123, "temporal:7233")
+    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
+    assert "secret" not in repr(settings)
+
+
+def test_a_wrong_value_is_named_without_a_stack() -> None:
+    environment = {**os.environ, "FOOTFALL_PORT": "abc", "FOOTFALL_TRUSTED_PROXIES": "10.0.0.300"}
+    run = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "api"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert "FOOTFALL_PORT: " in run.stderr
+    assert "FOOTFALL_TRUSTED_PROXIES: " in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_without_a_database_it_says_what_to_set(tmp_path: Path) -> None:
+    environment = {**os.environ, "FOOTFALL_DATA_DIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", "migrate"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "FOOTFALL_POSTGRES_URL: not set" in run.stderr

@@ -1,0 +1,76 @@
+"""The API and the worker as processes of their own, as an operator runs them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runtime.ports import free_port
+
+_PATIENCE_S = 60.0
+
+
+@dataclass
+class Stack:
+    """One API and one worker on one database; either can be killed and started again."""
+
+    database_url: str
+    temporal_address: str
+    logs: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=lambda: free_port("127.0.0.1", 0))
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "FOOTFALL_POSTGRES_URL": self.database_url,
+            "TEMPORAL_ADDRESS": self.temporal_address,
+            "FOOTFALL_PORT": str(self.port),
+            **self.settings,
+        }
+
+    def start(self, *names: str) -> None:
+        for name in names or ("worker", "api"):
+            with (self.logs / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    [sys.executable, "-m", "runtime.cli", name], env=self.environment, stdout=log, stderr=log
+                )
+        if "api" in (names or ("api",)):
+            self._wait_until_ready()
+
+    def kill(self, name: str) -> None:
+        """As a machine that goes down: nothing is said, nothing is finished."""
+        self._end(name, signal.SIGKILL)
+
+    def stop(self) -> None:
+        for name in ("api", "worker"):
+            if name in self.processes:
+                self._end(name, signal.SIGTERM)
+
+    def _end(self, name: str, sign: signal.Signals) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(sign)
+        process.wait(_PATIENCE_S)
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health/ready", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline or any(one.poll() is not None for one in self.processes.values()):
+                    log = (self.logs / "api.log").read_text()
+                    raise AssertionError(f"the stack does not come up:\n{log[-3000:]}") from None
+                time.sleep(0.05)
