@@ -11,6 +11,15 @@ from pathlib import Path
 from domain.errors import FootfallError
 from runtime.children import Command, log_tail, spawn, stop
 
+_OPTIONS = (
+    # One worker, one queue: more partitions would only forward tasks to each other.
+    ("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
+    ("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
+    # What is accepted is in PostgreSQL; should the newest histories be lost with the machine, the sweeper starts
+    # their batches again. So SQLite need not wait for the disk.
+    ("--sqlite-pragma", "journal_mode=wal"),
+    ("--sqlite-pragma", "synchronous=off"),
+)
 _START_S = 60.0
 _STOP_S = 15.0
 
@@ -43,7 +52,7 @@ class TemporalServer:
             "--ui-port": self._ui_port,
             "--log-level": "warn",
         }
-        arguments = [str(part) for option in options.items() for part in option]
+        arguments = [str(part) for option in (*options.items(), *_OPTIONS) for part in option]
         return Command("temporal", [str(self._binary), "server", "start-dev", *arguments], os.environ, self._log_file)
 
     def start(self) -> None:
