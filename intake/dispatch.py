@@ -14,6 +14,8 @@ _log = logging.getLogger(__name__)
 # A batch counts as under way at most this long, so that one that waits for an operator, or whose release was
 # not heard, does not make a quiet system wait for its age limit.
 _UNDER_WAY_S = 5.0
+# So few events tell of a quiet system: nobody is helped by letting them wait for more.
+_FEW = 10
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 
@@ -30,32 +32,38 @@ class Batch:
     events: int = 0
     flushes: int = 0
     closed: bool = False
+    paced: bool = False
+    """A look at it is due when the pace allows it to be sealed."""
 
 
 class Dispatcher:
     """Lets one process's group commits into batches and starts a workflow for each sealed one.
 
-    A batch is sealed at once while no workflow of this process is under way, else when it holds
-    `max_events` or is `max_age_s` old. It is never sealed while a flush into it is under way. What can't be
-    started within `give_up_s` is left to the sweeper, which finds it in the intake log.
+    A batch is sealed while no workflow of this process is under way: at once where it holds few events, else
+    `pace_s` after the one before, since a workflow costs the same whatever its batch holds. With others under
+    way it is sealed when it holds `max_events` or is `max_age_s` old. It is never sealed while a flush into it is
+    under way. What can't be started within `give_up_s` is left to the sweeper, which finds it in the intake log.
     """
 
-    def __init__(self, start: StartWorkflow, *, max_events: int, max_age_s: float, give_up_s: float) -> None:
+    def __init__(
+        self, start: StartWorkflow, *, max_events: int, max_age_s: float, pace_s: float, give_up_s: float
+    ) -> None:
         self._start = start
         self._max_events = max_events
         self._max_age_s = max_age_s
+        self._pace_s = pace_s
         self._give_up_s = give_up_s
         self._open: Batch | None = None
         self._under_way: dict[UUID, float] = {}
         self._starts: set[asyncio.Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
+        self._sealed_at = -pace_s
 
     def begin_flush(self) -> Batch:
         """The batch that the next intake row belongs to; `end_flush` must follow, whatever happens."""
         now = asyncio.get_running_loop().time()
         if self._open is None:
             self._open = Batch(opened_at=now)
-            self._timer = asyncio.get_running_loop().call_at(now + self._max_age_s, self._close, self._open)
+            asyncio.get_running_loop().call_at(now + self._max_age_s, self._close, self._open)
         self._open.flushes += 1
         return self._open
 
@@ -63,10 +71,12 @@ class Dispatcher:
         """A flush into `batch` is over: it brought so many events, 0 when it failed or all were known."""
         batch.flushes -= 1
         batch.events += events
-        if batch is self._open and (self._quiet() or batch.events >= self._max_events):
-            self._close(batch)
-        elif batch.closed:
+        if batch.closed:
             self._seal_when_flushed(batch)
+        elif batch.events >= self._max_events:
+            self._close(batch)
+        else:
+            self._close_if_quiet()
 
     def released(self, batch_id: UUID | None) -> None:
         """A batch was released, of this process or another."""
@@ -87,23 +97,28 @@ class Dispatcher:
         return not self._under_way
 
     def _close_if_quiet(self) -> None:
-        if self._open is not None and self._open.events and self._quiet():
-            self._close(self._open)
+        batch = self._open
+        if batch is None or not batch.events or not self._quiet():
+            return
+        now, due = asyncio.get_running_loop().time(), self._sealed_at + self._pace_s
+        if batch.events < _FEW or now >= due:
+            self._close(batch)
+        elif not batch.paced:
+            batch.paced = True
+            asyncio.get_running_loop().call_at(due, self._close_if_quiet)
 
     def _close(self, batch: Batch) -> None:
         """No further flush goes into `batch`."""
         if batch is not self._open:
             return
         self._open = None
-        if self._timer is not None:
-            self._timer.cancel()
         batch.closed = True
         self._seal_when_flushed(batch)
 
     def _seal_when_flushed(self, batch: Batch) -> None:
         if batch.flushes or not batch.events:
             return
-        self._under_way[batch.batch_id] = asyncio.get_running_loop().time()
+        self._under_way[batch.batch_id] = self._sealed_at = asyncio.get_running_loop().time()
         start = asyncio.create_task(self._start_or_leave(batch), name=f"start {batch.batch_id}")
         self._starts.add(start)
         start.add_done_callback(self._starts.discard)

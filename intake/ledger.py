@@ -10,10 +10,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from domain.ids import earliest_id
 from domain.week import date_of, day_of, to_us
+from intake.log import LATE_DAY
 from store.postgres import Pool, translated_errors
 from store.queries import load_queries
 
-LATE_DAY = date(1970, 1, 1)
 _DAYS_AHEAD = 3
 _PREFIX = "event_ledger_"
 _QUERIES = load_queries("intake", "log.sql")
@@ -53,7 +53,7 @@ class LedgerPartitions:
     async def drop(self, today: date | None = None) -> list[str]:
         """Drops the days behind the window, and forgets late events accepted before it; the dropped names."""
         today = today or datetime.now(UTC).date()
-        oldest = today - timedelta(days=self._window_days + 1)
+        oldest = today - timedelta(days=2 * self._window_days + 1)
         dropped = []
         with translated_errors():
             names = [row["name"] for row in await self._pool.fetch(_QUERIES["ledger_partitions"])]
@@ -61,7 +61,8 @@ class LedgerPartitions:
                 if name < _PREFIX + oldest.strftime("%Y%m%d"):
                     await self._pool.execute(_QUERIES["drop_partition"], name)
                     dropped.append(name)
-            midnight = datetime(oldest.year, oldest.month, oldest.day, tzinfo=UTC)
+            late = today - timedelta(days=self._window_days + 1)
+            midnight = datetime(late.year, late.month, late.day, tzinfo=UTC)
             await self._pool.execute(_QUERIES["forget_late_events"], earliest_id(midnight))
             await self._pool.execute(_QUERIES["forget_batches"], timedelta(days=self._window_days))
         return dropped

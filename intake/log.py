@@ -9,6 +9,7 @@ from asyncpg.pgproto import pgproto
 
 from domain.ids import new_id
 from domain.interaction import Interaction, decode_interactions, encode_interactions
+from domain.week import date_of, day_of
 from store.postgres import Connection, Pool, translated_errors
 from store.queries import load_queries
 
@@ -16,6 +17,9 @@ from store.queries import load_queries
 _DriverUUID = pgproto.UUID
 
 RELEASED_CHANNEL = "footfall_released"
+
+LATE_DAY = date(1970, 1, 1)
+"""The ledger's day of all events that are older than its window."""
 
 _QUERIES = load_queries("intake", "log.sql")
 
@@ -63,8 +67,9 @@ class IntakeLog:
 
         One statement, one commit. `events` hold each id once. When all are known, no row is written.
         """
-        certain = [(event.day, event.interaction.event_id) for event in events if event.day is not None]
-        uncertain = [event.interaction.event_id for event in events if event.day is None]
+        certain = [event for event in events if event.day not in {None, LATE_DAY}]
+        undated = [event for event in events if event.day is None]
+        late = [event for event in events if event.day == LATE_DAY]
         data = encode_interactions([event.interaction for event in events])
         with translated_errors():
             known = await self._pool.fetchval(
@@ -73,9 +78,12 @@ class IntakeLog:
                 batch_id,
                 data,
                 len(events),
-                [day for day, _ in certain],
-                [_DriverUUID(event_id) for _, event_id in certain],
-                [_DriverUUID(event_id) for event_id in uncertain],
+                [event.day for event in certain],
+                _ids(certain),
+                _ids(undated),
+                LATE_DAY,
+                [date_of(day_of(event.interaction.occurred_at)) for event in late],
+                _ids(late),
             )
         return {event_id.bytes for event_id in known}
 
@@ -150,6 +158,10 @@ class IntakeLog:
         with translated_errors():
             events: int = await self._pool.fetchval(_QUERIES["move_batches"], list(batch_ids), to_batch_id)
         return events
+
+
+def _ids(events: Sequence[NewInteraction]) -> list[pgproto.UUID]:
+    return [_DriverUUID(event.interaction.event_id) for event in events]
 
 
 def _without(interactions: list[Interaction], ids: Sequence[UUID]) -> list[Interaction]:

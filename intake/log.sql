@@ -1,8 +1,11 @@
 -- name: append
 -- One group commit. $1 intake id, $2 batch id, $3 events, $4 their number; $5, $6 days and ids of the events
--- whose day is certain; $7 ids of the events that carry no time of their own.
+-- whose day is certain; $7 ids of the events that carry no time of their own; $8, $9, $10 the day that late events
+-- share, and their own days and ids.
 --
--- The latter are known by the day they arrive, and may have arrived yesterday, so the ledger is asked about
+-- A late event may have come when it was not late yet, so the ledger is asked about its own day too.
+--
+-- Events without a time are known by the day they arrive, and may have arrived yesterday, so the ledger is asked about
 -- yesterday too. A statement that began before midnight may still be under way then and can't be seen: for five
 -- minutes after midnight (statements end sooner) such an id is written under both days, so that one of the two
 -- statements meets the other's row and waits for it.
@@ -19,6 +22,10 @@ WITH moment AS (
     WHERE NOT EXISTS (
         SELECT FROM event_ledger y
         WHERE y.day = (now() AT TIME ZONE 'UTC')::date - 1 AND y.event_id = u.event_id)
+    UNION ALL
+    SELECT $8::date, l.event_id
+    FROM unnest($9::date[], $10::uuid[]) AS l (day, event_id)
+    WHERE NOT EXISTS (SELECT FROM event_ledger o WHERE o.day = l.day AND o.event_id = l.event_id)
 ), inserted AS (
     INSERT INTO event_ledger (day, event_id, intake_id)
     SELECT day, event_id, $1 FROM sent ORDER BY day, event_id  -- in order: two appends never deadlock
@@ -28,7 +35,8 @@ WITH moment AS (
     SELECT coalesce(array_agg(DISTINCT event_id), '{}') AS ids FROM (
         SELECT event_id FROM sent WHERE (day, event_id) NOT IN (SELECT day, event_id FROM inserted)
         UNION ALL
-        SELECT u.event_id FROM unnest($7::uuid[]) AS u (event_id) WHERE u.event_id NOT IN (SELECT event_id FROM sent)
+        SELECT u.event_id FROM unnest($7::uuid[] || $10::uuid[]) AS u (event_id)
+        WHERE u.event_id NOT IN (SELECT event_id FROM sent)
     ) AS not_inserted
 ), logged AS (
     INSERT INTO intake_log (intake_id, batch_id, accepted_at, event_count, duplicate_ids, events)

@@ -81,6 +81,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
             Carrier(client, fan_outs).start,
             max_events=settings.batch_max_events,
             max_age_s=settings.batch_max_age_ms / 1000,
+            pace_s=settings.batch_pace_ms / 1000,
             give_up_s=settings.sweep_after_s,
         )
         releases.add(dispatcher.released)

@@ -36,4 +36,6 @@ def demo(
     shop = DemoShop(seed=seed, accounts=accounts, products=products, rate=rate, start_us=start_us)
     console = Console()
     figures = asyncio.run(run_demo(shop, target_url(url), events, console))
+    if not console.is_terminal:
+        console.print()  # there the live view ends without one
     console.print(f"{figures.text()} (seed {seed})", highlight=False)

@@ -45,7 +45,10 @@ class Settings(BaseSettings):
         description="TOML file with the event types' weights and counters, in place of the one that ships.",
     )
     dedup_window_days: int = Field(
-        7, ge=1, le=168, description="Days for which the ledger knows an event id, counted from occurred_at."
+        7,
+        ge=1,
+        le=168,
+        description="Days for which the ledger knows an event id at least, counted from its acceptance.",
     )
     backlog_limit_events: int = Field(
         1_000_000,
@@ -60,6 +63,12 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         description="Age in milliseconds at which a batch is sealed while others are under way.",
+    )
+    batch_pace_ms: int = Field(
+        150,
+        ge=0,
+        le=10_000,
+        description="Least time in milliseconds between two batches of a busy process; a quiet one does not wait.",
     )
     commit_max_events: int = Field(2_000, ge=1, le=10_000, description="Most interactions of one intake row.")
     sweep_interval_s: float = Field(10.0, gt=0, description="Seconds between two looks of the sweeper.")

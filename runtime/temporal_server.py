@@ -15,6 +15,12 @@ _OPTIONS = (
     # One worker, one queue: more partitions would only forward tasks to each other.
     ("--dynamic-config-value", "matching.numTaskqueueReadPartitions=1"),
     ("--dynamic-config-value", "matching.numTaskqueueWritePartitions=1"),
+    # The dev server has one shard, whose queues may be read 20 times a second by default: under load every step of a
+    # workflow then waits for the next 50 ms.
+    ("--dynamic-config-value", "history.transferProcessorMaxPollRPS=2000"),
+    ("--dynamic-config-value", "history.transferProcessorMaxPollHostRPS=4000"),
+    ("--dynamic-config-value", "history.timerProcessorMaxPollRPS=2000"),
+    ("--dynamic-config-value", "history.visibilityProcessorMaxPollRPS=100"),
     # What is accepted is in PostgreSQL; should the newest histories be lost with the machine, the sweeper starts
     # their batches again. So SQLite need not wait for the disk.
     ("--sqlite-pragma", "journal_mode=wal"),

@@ -37,7 +37,7 @@ def import_file(
 
     jsonl: one interaction a line, as POST /interaction takes it. retailrocket: CSV of timestamp (ms), visitorid,
     event, itemid, transactionid. movielens: user, item, rating and seconds with tabs between; a rating from 4 is
-    rating_high, from 2.5 rating_medium, below rating_low.
+    rating_high, up to 2 rating_low, between rating_medium.
 
     Event ids are derived from the rows, so a row that is there already is not recorded twice. How the times were
     moved is remembered for each file and server, and used again: --shift-to-now and --span are for the first import.

@@ -1,6 +1,6 @@
 """The file formats: each turns the text of one line into an interaction, or says why it can't.
 
-MovieLens ratings become rating_high from 4, rating_medium from 2.5 to below 4, and rating_low below 2.5.
+MovieLens ratings become rating_high from 4, rating_medium above 2 to below 4, and rating_low up to 2.
 For whole stars that is 4 and 5, 3, and 1 and 2.
 """
 
@@ -39,7 +39,7 @@ _LATEST_US = to_us(datetime(9999, 12, 30, tzinfo=UTC))
 _SHOP_EVENTS = {"view": "view", "addtocart": "add_to_cart", "transaction": "purchase"}
 _BEST_RATING = 5.0
 _HIGH_FROM = 4.0
-_MEDIUM_FROM = 2.5
+_LOW_TO = 2.0
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text: Callable[[msgspec.Raw], str | None] = msgspec.json.Decoder(str | None).decode
@@ -115,7 +115,7 @@ def _rating_type(text: str) -> str:
         raise BadRowError(f"rating {text!r} is not a number from 0 to 5")
     if rating >= _HIGH_FROM:
         return "rating_high"
-    return "rating_medium" if rating >= _MEDIUM_FROM else "rating_low"
+    return "rating_low" if rating <= _LOW_TO else "rating_medium"
 
 
 def _cells(text: str) -> list[str]:

@@ -74,4 +74,4 @@ def _how(mapping: TimeMapping) -> str:
     ending = f"with the last row moved to {from_us(mapping.anchor_us).isoformat(timespec='seconds')}"
     if mapping.span_us is None:
         return ending
-    return f"{ending} and all squeezed into {mapping.span_us / 86_400_000_000:g} days"
+    return f"{ending} and all within {mapping.span_us / 86_400_000_000:g} days"

@@ -62,7 +62,7 @@ def log(pool: Pool) -> HeldLog:
 
 @pytest.fixture
 def dispatcher(starts: Starts) -> Dispatcher:
-    return Dispatcher(starts.start, max_events=1_000, max_age_s=60, give_up_s=0.3)
+    return Dispatcher(starts.start, max_events=1_000, max_age_s=60, pace_s=0, give_up_s=0.3)
 
 
 @pytest.fixture
@@ -172,6 +172,22 @@ async def test_quiet_starts_at_once_busy_lets_it_fill(
     await eventually(lambda: _equal(starts.batches, [first.batch_id, second.batch_id]))
 
 
+async def test_a_busy_process_paces_its_batches_and_a_few_events_never_wait(log: HeldLog, starts: Starts) -> None:
+    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=60, pace_s=0.2, give_up_s=1)
+    commit = GroupCommit(log, dispatcher, max_events=500)
+    first = await commit.submit(_events(50))
+    await eventually(lambda: _equal(starts.batches, [first.batch_id]))
+    dispatcher.released(first.batch_id)
+    second = await commit.submit(_events(5))
+    await eventually(lambda: _equal(starts.batches, [first.batch_id, second.batch_id]))
+    dispatcher.released(second.batch_id)
+    sealed_at = asyncio.get_running_loop().time()
+    third = await commit.submit(_events(50))
+    assert starts.batches == [first.batch_id, second.batch_id]
+    await eventually(lambda: _equal(starts.batches[2:], [third.batch_id]))
+    assert asyncio.get_running_loop().time() - sealed_at > 0.1
+
+
 async def test_a_full_batch_is_sealed_though_others_are_under_way(commit: GroupCommit, starts: Starts) -> None:
     await commit.submit(_events(1))
     answers = [await commit.submit(_events(400)) for _ in range(3)]
@@ -180,14 +196,14 @@ async def test_a_full_batch_is_sealed_though_others_are_under_way(commit: GroupC
 
 
 async def test_an_old_batch_is_sealed_though_others_are_under_way(log: HeldLog, starts: Starts) -> None:
-    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=0.05, give_up_s=1)
+    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=0.05, pace_s=0, give_up_s=1)
     commit = GroupCommit(log, dispatcher, max_events=500)
     first, second = await commit.submit(_events(1)), await commit.submit(_events(1))
     await eventually(lambda: _equal(starts.batches, [first.batch_id, second.batch_id]))
 
 
 async def test_a_batch_is_never_sealed_while_a_flush_into_it_is_under_way(log: HeldLog, starts: Starts) -> None:
-    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=0.01, give_up_s=1)
+    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=0.01, pace_s=0, give_up_s=1)
     slow, quick = dispatcher.begin_flush(), dispatcher.begin_flush()
     dispatcher.end_flush(quick, 5)
     await asyncio.sleep(0.05)  # past its age: it takes no further flush, and still is not sealed

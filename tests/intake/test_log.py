@@ -2,15 +2,15 @@
 
 import asyncio
 import random
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
 from domain.errors import PermanentError
 from domain.ids import new_id
-from intake.ledger import LATE_DAY, LedgerDays, LedgerPartitions
-from intake.log import IntakeLog, NewInteraction
+from intake.ledger import LedgerDays, LedgerPartitions
+from intake.log import LATE_DAY, IntakeLog, NewInteraction
 from store.postgres import Pool, transaction
 from tests.factories import interaction, new_interaction, now_us, undated
 
@@ -94,6 +94,26 @@ async def test_late_events_are_known_too_and_forgotten_with_the_window(log: Inta
     assert len(await log.append(new_id(), [event])) == 1
     await partitions.drop(datetime.now().date() + timedelta(days=20))
     assert await log.append(new_id(), [NewInteraction(event.interaction, LATE_DAY)]) == set()
+
+
+@pytest.mark.parametrize("days_later", range(1, 8))
+async def test_an_id_is_known_for_a_window_after_its_acceptance(log: IntakeLog, pool: Pool, days_later: int) -> None:
+    """Also when the event was in the window when it came first and is behind it when it comes again."""
+    now, later = now_us(), now_us() + days_later * DAY_US
+    times = [now - age * DAY_US for age in (0, 1, 6, 7, 8, 60)]
+    ids = [uuid4().bytes for _ in times]
+
+    def sent(at: int) -> list[NewInteraction]:
+        return [
+            NewInteraction(interaction(event_id=one, occurred_at=time), LedgerDays(7).file_under(time, at))
+            for one, time in zip(ids, times, strict=True)
+        ]
+
+    assert await log.append(new_id(), sent(now)) == set()
+    partitions, today = LedgerPartitions(pool, 7), datetime.now(UTC).date()
+    await partitions.make(today + timedelta(days=days_later))
+    await partitions.drop(today + timedelta(days=days_later))
+    assert await log.append(new_id(), sent(later)) == set(ids)
 
 
 def test_the_window_has_an_edge() -> None:

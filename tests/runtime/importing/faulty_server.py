@@ -114,7 +114,7 @@ def _http(reply: Reply) -> bytes:
     content = json.dumps(reply.body).encode()
     headers = {"Content-Type": "application/json", "Content-Length": str(len(content)), **reply.headers}
     lines = [f"HTTP/1.1 {reply.status} Said", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
 
 
 @contextmanager

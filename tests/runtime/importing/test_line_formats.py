@@ -94,7 +94,7 @@ def test_bad_retailrocket_lines(line: str, reason: str) -> None:
         ("4", "rating_high"),
         ("3.5", "rating_medium"),
         ("3", "rating_medium"),
-        ("2.5", "rating_medium"),
+        ("2.1", "rating_medium"),
         ("2", "rating_low"),
         ("0.5", "rating_low"),
     ],

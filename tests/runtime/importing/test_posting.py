@@ -68,6 +68,15 @@ async def test_retry_after_may_be_a_date(server: FaultyServer, poster: Poster, t
     assert 20 < time.waits[0] <= 40
 
 
+@pytest.mark.parametrize("value", ["soon", "\u00b2", "-1", ""])
+async def test_a_retry_after_that_says_nothing_is_passed_over(
+    server: FaultyServer, poster: Poster, time: Time, value: str
+) -> None:
+    server.faults.append(Reply(429, headers={"Retry-After": value}))
+    assert await poster.submit(items(1)) == Outcome(accepted=1)
+    assert 0.125 <= time.waits[0] <= 0.25
+
+
 async def test_503_without_it_backs_off(server: FaultyServer, poster: Poster, time: Time) -> None:
     server.faults.extend([Reply(503)] * 5)
     assert await poster.submit(items(1)) == Outcome(accepted=1)
