@@ -27,6 +27,7 @@ _console = Console()
 _errors = Console(stderr=True)
 
 _INVALID = 2
+_INTERRUPTED = 130  # as shells have it
 
 
 def _version(asked: bool) -> None:
@@ -121,6 +122,8 @@ def main() -> None:
     except FootfallError as error:
         _errors.print(str(error), style="red", highlight=False, markup=False)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
 
 
 if __name__ == "__main__":
