@@ -47,7 +47,7 @@ def find_temporal(console: Console | None = None) -> Path:
         reason = _download(cached, console)
         if reason is None:
             return cached
-        console.print(f"Temporal's server can't be downloaded here ({reason}).", highlight=False)
+        console.print(f"Temporal's server can't be downloaded here: {reason}", highlight=False, soft_wrap=True)
         _build(cached, console)
         return cached
 
