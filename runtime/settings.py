@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         description="Age in milliseconds at which a batch is sealed while others are under way.",
     )
     batch_pace_ms: int = Field(
-        150,
+        100,
         ge=0,
         le=10_000,
         description="Least time in milliseconds between two batches of a busy process; a quiet one does not wait.",
