@@ -21,7 +21,10 @@ _PATIENCE_S = 120.0
 @contextmanager
 def footfall_up(data_dir: Path) -> Iterator[tuple[Instance, float]]:
     """A running `footfall up` on this folder, and the seconds that it took to be ready."""
-    environment = {**os.environ, "FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0))}
+    own = {"FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0))}
+    # Servers that are set for somebody's work must not be filled with these events.
+    others = {"FOOTFALL_POSTGRES_URL", "TEMPORAL_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name not in others} | own
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "runtime.cli", "up"], env=environment, stdout=subprocess.DEVNULL
