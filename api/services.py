@@ -9,7 +9,7 @@ from intake.commit import GroupCommit
 from intake.ledger import LedgerDays
 from intake.receipts import Receipts
 from intake.releases import Releases
-from store.blocks.protocol import BlockStore
+from store.blocks.protocol import BlockReader
 from store.popularity import PopularityStore
 
 
@@ -21,7 +21,7 @@ class Services:
     receipts: Receipts
     releases: Releases
     popularity: PopularityStore
-    blocks: BlockStore
+    blocks: BlockReader
     fan_outs: Sequence[str]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     """Dependency → a call that returns when it answers."""

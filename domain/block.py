@@ -83,17 +83,34 @@ def decode_block(data: bytes, account_id: str) -> list[Interaction]:
         CorruptBlockError: truncated, altered, inconsistent, or of an unknown version.
 
     """
-    count, payload = frame.unpack(data)
-    try:
-        columns = _decode(payload)
-    except msgspec.DecodeError as error:
-        raise CorruptBlockError(f"block of {account_id!r}: {error}") from error
-    if len(columns.event_ids) != _ID_BYTES * count or len(columns.times) != count:
-        raise CorruptBlockError(f"block of {account_id!r}: its columns do not hold {count} interactions")
+    count, columns = _read(data)
     try:
         return _rows(columns, count, account_id)
     except (IndexError, KeyError, ValueError) as error:
         raise CorruptBlockError(f"block of {account_id!r}: {error}") from error
+
+
+def time_span(data: bytes) -> tuple[int, int]:
+    """The earliest and the latest occurred_at in a block, microseconds since the Unix epoch.
+
+    Raises:
+        CorruptBlockError: see `decode_block`.
+
+    """
+    _, columns = _read(data)
+    times = _sums(columns.times)
+    return min(times), max(times)
+
+
+def _read(data: bytes) -> tuple[int, _Columns]:
+    count, payload = frame.unpack(data)
+    try:
+        columns = _decode(payload)
+    except msgspec.DecodeError as error:
+        raise CorruptBlockError(str(error)) from error
+    if not count or len(columns.event_ids) != _ID_BYTES * count or len(columns.times) != count:
+        raise CorruptBlockError(f"the columns do not hold {count} interactions")
+    return count, columns
 
 
 def _rows(columns: _Columns, count: int, account_id: str) -> list[Interaction]:

@@ -6,6 +6,8 @@ applied is kept in the database itself, with a SHA-256 of each file.
 
 import hashlib
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 
@@ -80,9 +82,7 @@ async def migrate_postgres(url: str, migrations: list[Migration] | None = None) 
 
     """
     wanted = load_migrations("postgres") if migrations is None else migrations
-    connection = await asyncpg.connect(url, server_settings={"application_name": "footfall migrate"})
-    try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+    async with migration_lock(url) as connection:
         await connection.execute(_CREATE_HISTORY)
         rows = await connection.fetch("SELECT name, checksum FROM schema_migration")
         todo = pending(wanted, {row["name"]: row["checksum"] for row in rows})
@@ -95,5 +95,14 @@ async def migrate_postgres(url: str, migrations: list[Migration] | None = None) 
                     migration.checksum,
                 )
         return [migration.name for migration in todo]
+
+
+@asynccontextmanager
+async def migration_lock(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A connection to this PostgreSQL that is the only one to hold the lock of those who migrate."""
+    connection = await asyncpg.connect(url, server_settings={"application_name": "footfall migrate"})
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY)
+        yield connection
     finally:
         await connection.close()

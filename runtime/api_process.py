@@ -24,10 +24,9 @@ from intake.ledger import LedgerDays, LedgerPartitions
 from intake.log import IntakeLog
 from intake.receipts import Receipts
 from intake.releases import Releases
-from runtime.connections import lazy_client, open_pool, postgres_url
+from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
-from store.blocks.postgres import PostgresBlockStore
 from store.popularity import PopularityStore
 
 _log = logging.getLogger(__name__)
@@ -93,7 +92,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         await _make_partitions(partitions)
         await _in_background(stack, backlog.keep_sampling())
         await _in_background(stack, _keep_partitions(partitions))
-        blocks = PostgresBlockStore(reads)
+        blocks = await stack.enter_async_context(open_block_reader(settings, reads))
         yield {
             "services": Services(
                 commit=commit,

@@ -72,15 +72,15 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database's tables up to date."""
-    from migrations.runner import migrate_postgres  # noqa: PLC0415
-    from runtime.connections import postgres_url  # noqa: PLC0415
+    """Bring the tables of the databases up to date."""
+    from runtime.connections import migrate_stores, postgres_url  # noqa: PLC0415
 
-    applied = asyncio.run(migrate_postgres(postgres_url(_connected_settings())))
+    settings = _connected_settings()
+    applied = asyncio.run(migrate_stores(settings, postgres_url(settings)))
     for name in applied:
         _console.print(f"applied {name}", highlight=False)
     if not applied:
-        _console.print("nothing to apply: the database is up to date", highlight=False)
+        _console.print("nothing to apply: everything is up to date", highlight=False)
 
 
 app.command("import")(import_file)

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -9,8 +12,14 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from domain.errors import InvalidInputError
+from domain.errors import InvalidInputError, TransientError
+from migrations.cql_runner import migrate_cql
+from migrations.runner import migrate_postgres
 from runtime.settings import Settings
+from store.blocks.cql import CqlBlockStore
+from store.blocks.postgres import PostgresBlockStore
+from store.blocks.protocol import Block, BlockReader, BlockStore
+from store.cql import CqlCluster, open_session
 from store.postgres import Pool, create_pool
 from workflows.record_interactions import SEARCH_ATTRIBUTES
 
@@ -31,6 +40,14 @@ def temporal_address(settings: Settings) -> str:
     return settings.temporal_address
 
 
+async def migrate_stores(settings: Settings, postgres_url: str) -> list[str]:
+    """Brings every store of the settings up to date; the names of the migrations applied now."""
+    applied = await migrate_postgres(postgres_url)
+    if settings.scylla_enabled:
+        applied += await migrate_cql(cql_cluster(settings), postgres_url)
+    return applied
+
+
 async def open_pool(settings: Settings, name: str, size: int | None = None) -> Pool:
     """A pool of connections that PostgreSQL lists under this application name."""
     return await create_pool(
@@ -39,6 +56,102 @@ async def open_pool(settings: Settings, name: str, size: int | None = None) -> P
         size=size or settings.postgres_pool_size,
         timeout_s=settings.postgres_timeout_s,
     )
+
+
+@asynccontextmanager
+async def open_block_store(settings: Settings, pool: Pool) -> AsyncIterator[BlockStore]:
+    """The block store of the settings; waits for its cluster as long as it takes, saying so.
+
+    Raises:
+        InvalidInputError: the cluster refuses us.
+        PermanentError: its tables are not there.
+
+    """
+    if not settings.scylla_enabled:
+        yield PostgresBlockStore(pool)
+        return
+    async with AsyncExitStack() as stack:
+        yield await _connected_block_store(cql_cluster(settings), stack)
+
+
+@asynccontextmanager
+async def open_block_reader(settings: Settings, pool: Pool) -> AsyncIterator[BlockReader]:
+    """The same for readers, without the wait: until the cluster is there, they are told that it is not."""
+    if not settings.scylla_enabled:
+        yield PostgresBlockStore(pool)
+        return
+    async with AsyncExitStack() as stack:
+        reader = _OpeningBlockReader(asyncio.create_task(_connected_block_store(cql_cluster(settings), stack)))
+        stack.push_async_callback(reader.give_up)
+        yield reader
+
+
+class _OpeningBlockReader:
+    def __init__(self, opening: asyncio.Task[BlockStore]) -> None:
+        self._opening = opening
+
+    async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
+        return await self._store().read(account_id, first_week, last_week)
+
+    async def ping(self) -> None:
+        await self._store().ping()
+
+    async def give_up(self) -> None:
+        self._opening.cancel()
+        await asyncio.gather(self._opening, return_exceptions=True)
+
+    def _store(self) -> BlockStore:
+        if not self._opening.done():
+            raise TransientError("the block store is not connected yet")
+        return self._opening.result()
+
+
+async def _connected_block_store(cluster: CqlCluster, stack: AsyncExitStack) -> BlockStore:
+    """A store whose session `stack` closes."""
+    while True:
+        async with AsyncExitStack() as attempt:
+            try:
+                session = await attempt.enter_async_context(open_session(cluster))
+                store = await CqlBlockStore.prepared(session)
+            except TransientError as error:
+                _log.warning("the block store is not ready yet: %s", error)
+            else:
+                stack.push_async_exit(attempt.pop_all())
+                return store
+        await asyncio.sleep(_CONNECT_AGAIN_AFTER_S)
+
+
+def cql_cluster(settings: Settings) -> CqlCluster:
+    """The cluster of the settings.
+
+    Raises:
+        InvalidInputError: a file of the TLS settings can't be used.
+
+    """
+    return CqlCluster(
+        contact_points=settings.scylla_contact_points,
+        port=settings.scylla_port,
+        keyspace=settings.scylla_keyspace,
+        replication_factor=settings.scylla_replication_factor,
+        local_dc=settings.scylla_local_dc,
+        username=settings.scylla_username,
+        password=settings.scylla_password.get_secret_value() if settings.scylla_password else None,
+        tls=_tls(settings) if settings.scylla_tls else None,
+        read_consistency=settings.scylla_read_consistency,
+        write_consistency=settings.scylla_write_consistency,
+        timeout_s=settings.scylla_timeout_s,
+        speculative_after_s=settings.scylla_speculative_ms / 1000,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.scylla_tls_ca_file)
+        if settings.scylla_tls_cert_file is not None:
+            context.load_cert_chain(settings.scylla_tls_cert_file, settings.scylla_tls_key_file)
+    except OSError as error:
+        raise InvalidInputError(f"SCYLLA_TLS_CA_FILE, _CERT_FILE or _KEY_FILE: {error}") from error
+    return context
 
 
 async def lazy_client(settings: Settings) -> Client:

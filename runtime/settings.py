@@ -1,14 +1,15 @@
-"""Settings, from the environment: FOOTFALL_NAME, and TEMPORAL_ADDRESS and _NAMESPACE as Temporal names them."""
+"""Settings, from the environment: FOOTFALL_NAME, and TEMPORAL_NAME and SCYLLA_NAME for these two servers."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
+CqlConsistency = Literal["ONE", "LOCAL_ONE", "TWO", "THREE", "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "ALL"]
 
 
 class Settings(BaseSettings):
@@ -38,6 +39,76 @@ class Settings(BaseSettings):
     )
     temporal_namespace: str = Field(
         "default", validation_alias="TEMPORAL_NAMESPACE", description="Temporal namespace."
+    )
+
+    scylla_enabled: bool = Field(
+        False,
+        validation_alias="SCYLLA_ENABLED",
+        description="Keep blocks in ScyllaDB or Cassandra in place of PostgreSQL.",
+    )
+    scylla_contact_points: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1",),
+        validation_alias="SCYLLA_CONTACT_POINTS",
+        description="Comma-separated hosts, some of the cluster's nodes; the others are found through them.",
+    )
+    scylla_port: int = Field(
+        9042, ge=1, le=65535, validation_alias="SCYLLA_PORT", description="The nodes' CQL port, with TLS or without."
+    )
+    scylla_keyspace: str = Field(
+        "footfall",
+        pattern="^[a-z][a-z0-9_]{0,47}$",
+        validation_alias="SCYLLA_KEYSPACE",
+        description="Keyspace of the blocks; `footfall migrate` makes it where it is missing.",
+    )
+    scylla_username: str | None = Field(
+        None, validation_alias="SCYLLA_USERNAME", description="User, where the cluster asks for one."
+    )
+    scylla_password: SecretStr | None = Field(
+        None, validation_alias="SCYLLA_PASSWORD", description="The user's password."
+    )
+    scylla_local_dc: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9_.-]+$",
+        validation_alias="SCYLLA_LOCAL_DC",
+        description="Data centre whose nodes are asked; that of the contact points where it is not set.",
+    )
+    scylla_replication_factor: int = Field(
+        3,
+        ge=1,
+        le=100,
+        validation_alias="SCYLLA_REPLICATION_FACTOR",
+        description="Copies of each block, when `footfall migrate` makes the keyspace (NetworkTopologyStrategy).",
+    )
+    scylla_read_consistency: CqlConsistency = Field(
+        "LOCAL_ONE",
+        validation_alias="SCYLLA_READ_CONSISTENCY",
+        description="Copies that must answer a read.",
+    )
+    scylla_write_consistency: CqlConsistency = Field(
+        "LOCAL_QUORUM",
+        validation_alias="SCYLLA_WRITE_CONSISTENCY",
+        description="Copies that must have a write before it counts as done, and must answer what compaction reads.",
+    )
+    scylla_timeout_s: float = Field(
+        5.0, gt=0, validation_alias="SCYLLA_TIMEOUT_S", description="Longest wait for an answer, in seconds."
+    )
+    scylla_speculative_ms: float = Field(
+        50.0,
+        ge=0,
+        validation_alias="SCYLLA_SPECULATIVE_MS",
+        description="Milliseconds after which a read without an answer goes to another copy too; 0 never.",
+    )
+    scylla_tls: bool = Field(False, validation_alias="SCYLLA_TLS", description="Speak TLS to the nodes.")
+    scylla_tls_ca_file: Path | None = Field(
+        None,
+        validation_alias="SCYLLA_TLS_CA_FILE",
+        description="Certificates that the nodes' are held against, as PEM; the system's where it is not set.",
+    )
+    scylla_tls_cert_file: Path | None = Field(
+        None, validation_alias="SCYLLA_TLS_CERT_FILE", description="Our certificate, where nodes ask for one, as PEM."
+    )
+    scylla_tls_key_file: Path | None = Field(
+        None, validation_alias="SCYLLA_TLS_KEY_FILE", description="The key of our certificate, as PEM."
     )
 
     event_types_file: Path | None = Field(
@@ -83,7 +154,7 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line shown.")
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "scylla_contact_points", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -136,4 +207,6 @@ def settings_page() -> str:
 
 
 def _default(value: object) -> str:
-    return "" if value is None or value == () else str(value)
+    if isinstance(value, tuple):
+        return ",".join(str(one) for one in value)
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

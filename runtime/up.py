@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.panel import Panel
 
 from domain.errors import ConflictError, FootfallError
-from migrations.runner import migrate_postgres
 from runtime.children import Command, log_tail
+from runtime.connections import migrate_stores
 from runtime.instance import Instance, remove_instance, write_instance
 from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
@@ -77,7 +77,7 @@ class Stack:
             self._postgres_url = postgres.url
             self._launch("postgres", postgres)
             postgres.wait_until_ready()
-        for name in asyncio.run(migrate_postgres(self._postgres_url)):
+        for name in asyncio.run(migrate_stores(self._settings, self._postgres_url)):
             self._show(f"applied migration {name}")
         self._port = self._choose_port("the API", self._settings.host, self._settings.port)
         self._launch("worker", self._process("worker"))

@@ -28,11 +28,11 @@ from intake.carrier import Carrier
 from intake.ledger import LedgerPartitions
 from intake.log import IntakeLog
 from intake.sweeper import Sweeper
-from runtime.connections import connected_client, open_pool, register_search_attributes
+from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import stop_event
-from store.blocks.postgres import PostgresBlockStore
+from store.blocks.protocol import BlockStore
 from store.popularity import PopularityStore
 from store.postgres import Pool
 from workflows import WORKFLOWS
@@ -57,12 +57,14 @@ async def work(settings: Settings) -> None:
         pool = await stack.enter_async_context(await open_pool(settings, "footfall worker"))
         client = await connected_client(settings)
         log = IntakeLog(pool)
-        maintenance = _maintenance(settings, pool)
+        weights = load_event_weights(settings.event_types_file)
+        blocks = await stack.enter_async_context(open_block_store(settings, pool))
+        maintenance = _maintenance(settings, pool, blocks)
         await maintenance.make_room()
         await register_search_attributes(client)
         await _schedule_housekeeping(client)
         sweeper = _sweeper(settings, pool, log, client)
-        async with _worker(settings, client, pool, log, maintenance):
+        async with _worker(client, Resources(pool, log, blocks, weights), maintenance):
             sweeping = asyncio.create_task(sweeper.keep_sweeping(), name="sweeper")
             _log.info("the worker is ready")
             await stop.wait()
@@ -70,12 +72,10 @@ async def work(settings: Settings) -> None:
             await asyncio.gather(sweeping, return_exceptions=True)
 
 
-def _worker(settings: Settings, client: Client, pool: Pool, log: IntakeLog, maintenance: Maintenance) -> Worker:
-    batches = BatchReader(log)
-    weights = load_event_weights(settings.event_types_file)
-    resources = Resources(pool, log, PostgresBlockStore(pool), weights)
+def _worker(client: Client, resources: Resources, maintenance: Maintenance) -> Worker:
+    batches = BatchReader(resources.log)
     fan_outs = [fan_out_activity(fan_out(resources), batches) for fan_out in FAN_OUTS]
-    end = BatchEnd(log, batches)
+    end = BatchEnd(resources.log, batches)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
@@ -94,9 +94,8 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     )
 
 
-def _maintenance(settings: Settings, pool: Pool) -> Maintenance:
-    ledger = LedgerPartitions(pool, settings.dedup_window_days)
-    return Maintenance(ledger, PostgresBlockStore(pool), PopularityStore(pool))
+def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore) -> Maintenance:
+    return Maintenance(LedgerPartitions(pool, settings.dedup_window_days), blocks, PopularityStore(pool))
 
 
 def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:

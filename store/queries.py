@@ -1,11 +1,12 @@
 """Named queries: SQL and CQL stand as text in a file beside the store that owns them.
 
-A query starts at a line `-- name: its_name`; what follows up to the next such line is its text.
+A query starts at a line `-- name: its_name`; what follows up to the next such line is its text, without the lines
+that are comments.
 """
 
 import re
 from importlib import resources
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _NAME = re.compile(r"^-- name: (\w+)[ \t]*$", re.MULTILINE)
 
@@ -17,4 +18,9 @@ def load_queries(package: str, file_name: str) -> dict[str, LiteralString]:
     names, bodies = parts[0::2], parts[1::2]
     if len(set(names)) != len(names):
         raise ValueError(f"{package}/{file_name}: a query name is used twice")
-    return {name: cast(LiteralString, body.strip()) for name, body in zip(names, bodies, strict=True)}
+    statements = map(_statement, bodies)
+    return dict(zip(names, statements, strict=True))
+
+
+def _statement(body: str) -> str:
+    return "\n".join(line for line in body.splitlines() if not line.startswith("--")).strip()

@@ -18,6 +18,7 @@ from temporalio.client import Client
 
 from domain.week import week_of
 from intake.ledger import LedgerPartitions
+from migrations.cql_runner import migrate_cql
 from migrations.runner import migrate_postgres
 from runtime.connections import register_search_attributes
 from runtime.ports import free_port
@@ -25,7 +26,9 @@ from runtime.postgres_server import EmbeddedPostgres
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
 from store.blocks.postgres import PostgresBlockStore
+from store.cql import CqlCluster, CqlSession, open_session
 from store.postgres import Pool, create_pool
+from tests.cql import cql_server, in_keyspace
 from tests.factories import now_us
 from tests.stack import Stack
 
@@ -109,6 +112,27 @@ async def database_url(empty_database: str) -> str:
 async def pool(database_url: str) -> AsyncIterator[Pool]:
     async with await create_pool(database_url, name="test", size=8, timeout_s=30) as pool:
         yield pool
+
+
+@pytest.fixture(scope="session")
+def cql(servers_dir: Path) -> Iterator[CqlCluster]:
+    """A running cluster, of one node; its keyspace is for each test to choose."""
+    with cql_server(servers_dir) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+async def cql_cluster(cql: CqlCluster, postgres_server: EmbeddedPostgres) -> CqlCluster:
+    """A keyspace with all tables, for the whole session; tests keep to accounts of their own."""
+    cluster = in_keyspace(cql, f"test_{os.getpid()}")
+    await migrate_cql(cluster, postgres_server.url)
+    return cluster
+
+
+@pytest.fixture(scope="session")
+async def cql_session(cql_cluster: CqlCluster) -> AsyncIterator[CqlSession]:
+    async with open_session(cql_cluster) as session:
+        yield session
 
 
 async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 30.0) -> T:

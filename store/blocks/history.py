@@ -7,7 +7,7 @@ from itertools import groupby
 from domain.block import decode_block
 from domain.interaction import Interaction
 from domain.week import week_of
-from store.blocks.protocol import Block, BlockStore
+from store.blocks.protocol import Block, BlockReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class HistoryRange:
     """Only what is older than this moment and event id: where the page before ended."""
 
 
-async def read_history(store: BlockStore, account_id: str, wanted: HistoryRange, limit: int) -> list[Interaction]:
+async def read_history(store: BlockReader, account_id: str, wanted: HistoryRange, limit: int) -> list[Interaction]:
     """At most `limit` interactions, newest first; of the same moment, by event id, descending.
 
     Raises:

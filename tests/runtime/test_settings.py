@@ -16,7 +16,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_every_setting_has_a_variable_and_a_meaning() -> None:
     described = describe_settings()
     assert len(described) == len(Settings.model_fields)
-    assert all(one.variable.startswith(("FOOTFALL_", "TEMPORAL_")) and one.meaning for one in described)
+    assert all(one.variable.startswith(("FOOTFALL_", "TEMPORAL_", "SCYLLA_")) and one.meaning for one in described)
 
 
 def test_the_page_is_up_to_date() -> None:

@@ -1,0 +1,230 @@
+"""The block store on ScyllaDB or Cassandra: blind inserts, three tables of eight week slots, rows that end by TTL."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from operator import attrgetter
+from typing import NamedTuple
+
+from cassandra.query import BatchStatement, BatchType, PreparedStatement
+
+from domain.week import WEEKS_KEPT, WEEKS_PER_SLOT_TABLE, week_start_us
+from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
+from store.cql import CqlSession, Row
+from store.queries import load_queries
+
+_QUERIES = load_queries("store.blocks", "cql.cql")
+_SLOT_TABLES = ("weeks_1_to_8", "weeks_9_to_16", "weeks_17_to_24")
+
+# A week's blocks live for as long as any of its moments is in keep, and one week longer, for clocks and late reads.
+_WEEKS_LIVED = WEEKS_KEPT + 2
+_LEAST_TTL_S = 86_400
+
+# Cassandra warns of batches over 64 KiB by default and older ones refuse 50 kB: this many bytes of values a batch.
+_BATCH_BYTES = 40_000
+_BATCH_ROWS = 100
+_ROW_BYTES = 64  # of a row beside its account and data: ids, numbers, the protocol's lengths
+_BATCHES_AT_ONCE = 16
+
+_SUMMARIES_A_PAGE = 2_000
+_MOST_RANGES = 1_024
+_FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
+
+_week = attrgetter("week")
+
+_Write = tuple[PreparedStatement, Sequence[object]]
+
+
+class _Unit(NamedTuple):
+    """Writes to one partition that go together: an account, the bytes of its values, statements with values."""
+
+    account_id: str
+    byte_count: int
+    writes: Sequence[_Write]
+
+
+class CqlBlockStore:
+    """Blocks as rows of the account's partition in the table of their week's slot."""
+
+    def __init__(self, session: CqlSession, statements: Mapping[str, PreparedStatement]) -> None:
+        """For `prepared`, which gives the statements."""
+        self._session = session
+        self._statements = statements
+        self._writes, self._reads, self._removes, self._surveys = (
+            [statements[f"{what}_{table}"] for table in _SLOT_TABLES]
+            for what in ("write", "read", "remove", "survey")
+        )
+
+    @classmethod
+    async def prepared(cls, session: CqlSession) -> "CqlBlockStore":
+        """A store whose statements the cluster knows.
+
+        Raises:
+            TransientError: the cluster does not answer.
+            PermanentError: its tables are not there; `footfall migrate` makes them.
+
+        """
+        return cls(session, {name: await session.prepare(text) for name, text in _QUERIES.items()})
+
+    async def write(self, blocks: Sequence[Block]) -> None:
+        now_s = time.time()
+        await self._write_all(
+            _Unit(block.account_id, len(block.data), (self._insert(block, now_s),)) for block in blocks
+        )
+
+    async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
+        """One query a table, side by side: at most three, whatever the range."""
+        values = (account_id, first_week, last_week)
+        tables = _tables(first_week, last_week)
+        if len(tables) == 1:
+            rows = await self._session.execute(self._reads[tables.pop()], values, profile="read")
+            return [_block(account_id, row) for row in rows]
+        answers = await asyncio.gather(
+            *(self._session.execute(self._reads[table], values, profile="read") for table in tables)
+        )
+        blocks = [_block(account_id, row) for rows in answers for row in rows]
+        blocks.sort(key=_week, reverse=True)
+        return blocks
+
+    def ranges(self) -> list[TokenRange]:
+        """The ring's ranges, neighbours joined where there are very many."""
+        tokens = sorted(token.value for token in self._session.cluster.metadata.token_map.ring)
+        joined = tokens[:: -(-len(tokens) // _MOST_RANGES)]
+        bounds = sorted({_FIRST_TOKEN, *joined, _LAST_TOKEN})
+        return [TokenRange(*pair) for pair in pairwise(bounds)]
+
+    async def survey(self, within: TokenRange, first_week: int, last_week: int) -> AsyncIterator[list[WeekSummary]]:
+        for table in _tables(first_week, last_week):
+            pages = self._session.pages(
+                self._surveys[table], (*within, first_week, last_week), rows_a_page=_SUMMARIES_A_PAGE
+            )
+            async for page in pages:
+                yield [one for one in map(WeekSummary._make, page) if one.block_count > 1 or not one.sealed_count]
+
+    async def read_week(self, account_id: str, week: int) -> list[Block]:
+        """At the consistency of writes, so that it overlaps with every one of them."""
+        rows = await self._session.execute(self._reads[_table(week)], (account_id, week, week), profile="write")
+        return [_block(account_id, row) for row in rows]
+
+    async def fold(self, folds: Sequence[Fold]) -> None:
+        """What a batch does to one partition of one table is atomic and isolated: a fold is never cut in two."""
+        now_s = time.time()
+        await self._write_all(
+            _Unit(fold.metadata.account_id, 0, (self._insert_metadata(fold.metadata, now_s),)) for fold in folds
+        )
+        await self._write_all(self._replacement(fold, now_s) for fold in folds)
+
+    async def metadata(self, account_id: str) -> list[WeekMetadata]:
+        rows = await self._session.execute(self._statements["read_metadata"], (account_id,), profile="read")
+        return [WeekMetadata(account_id, *row) for row in rows]
+
+    async def maintain(self, this_week: int) -> None:
+        """Nothing: rows end by their TTL."""
+
+    async def ping(self) -> None:
+        await self._session.execute(self._statements["ping"], profile="read")
+
+    def _insert(self, block: Block, now_s: float) -> _Write:
+        values = (
+            block.account_id,
+            block.week,
+            block.block_id,
+            int(block.sealed),
+            block.event_count,
+            block.data,
+            _ttl_s(block.week, now_s),
+        )
+        return self._writes[_table(block.week)], values
+
+    def _replacement(self, fold: Fold, now_s: float) -> _Unit:
+        account_id, week = fold.metadata.account_id, fold.metadata.week
+        remove = self._removes[_table(week)]
+        inserts = [self._insert(block, now_s) for block in fold.added]
+        removes = [(remove, (account_id, week, block_id)) for block_id in fold.removed]
+        return _Unit(account_id, sum(len(block.data) for block in fold.added), [*inserts, *removes])
+
+    def _insert_metadata(self, one: WeekMetadata, now_s: float) -> _Write:
+        values = (
+            one.account_id,
+            one.week,
+            one.event_count,
+            one.byte_count,
+            one.first_at_us,
+            one.last_at_us,
+            _ttl_s(one.week, now_s),
+        )
+        return self._statements["write_metadata"], values
+
+    async def _write_all(self, units: Iterable[_Unit]) -> None:
+        """In unlogged batches, some at a time; on the first error the others under way are waited for."""
+        batches = self._batches(units)
+        results = await asyncio.gather(
+            *(self._send_each(batches) for _ in range(_BATCHES_AT_ONCE)), return_exceptions=True
+        )
+        for result in results:
+            if result is not None:
+                raise result
+
+    async def _send_each(self, batches: Iterator[BatchStatement]) -> None:
+        """Several of these share one iterator: each takes the next batch when its last one is done."""
+        for batch in batches:
+            await self._session.execute(batch, profile="write")
+
+    def _batches(self, units: Iterable[_Unit]) -> Iterator[BatchStatement]:
+        """Units of one replica set go together, for as long as they are few and small."""
+        open_batches: dict[tuple[object, ...], _OpenBatch] = {}
+        metadata = self._session.cluster.metadata
+        keyspace = self._session.keyspace
+        for unit in units:
+            replicas = tuple(metadata.get_replicas(keyspace, unit.account_id.encode()))
+            batch = open_batches.get(replicas)
+            if batch is not None and not batch.takes(unit):
+                yield batch.statement
+                batch = None
+            if batch is None:
+                batch = open_batches[replicas] = _OpenBatch()
+            batch.add(unit)
+        for batch in open_batches.values():
+            yield batch.statement
+
+
+class _OpenBatch:
+    """A batch that units are put into until it is full. An unlogged one: its partitions stand each for itself."""
+
+    def __init__(self) -> None:
+        self.statement = BatchStatement(BatchType.UNLOGGED)
+        self.statement.is_idempotent = True
+        self._bytes = self._rows = 0
+
+    def takes(self, unit: _Unit) -> bool:
+        return self._rows + len(unit.writes) <= _BATCH_ROWS and self._bytes + _unit_bytes(unit) <= _BATCH_BYTES
+
+    def add(self, unit: _Unit) -> None:
+        for statement, values in unit.writes:
+            self.statement.add(statement, values)
+        self._rows += len(unit.writes)
+        self._bytes += _unit_bytes(unit)
+
+
+def _unit_bytes(unit: _Unit) -> int:
+    return unit.byte_count + len(unit.writes) * (_ROW_BYTES + len(unit.account_id))
+
+
+def _block(account_id: str, row: Row) -> Block:
+    week, block_id, sealed, event_count, data = row
+    return Block(account_id, week, block_id, event_count, data, sealed == 1)
+
+
+def _table(week: int) -> int:
+    return week % WEEKS_KEPT // WEEKS_PER_SLOT_TABLE
+
+
+def _tables(first_week: int, last_week: int) -> set[int]:
+    """The tables that the weeks from first to last, both included, are in."""
+    return {_table(week) for week in range(first_week, min(last_week, first_week + WEEKS_KEPT - 1) + 1)}
+
+
+def _ttl_s(week: int, now_s: float) -> int:
+    """Seconds from now to the end of a week's life; a block out of keep is kept a day, for whoever looks for it."""
+    return max(int(week_start_us(week + _WEEKS_LIVED) / 1e6 - now_s), _LEAST_TTL_S)

@@ -1,0 +1,250 @@
+"""Connections to ScyllaDB or Cassandra, and the one place where the driver's errors become ours.
+
+The driver has a thread of its own for its sockets and hands results to callbacks there. `CqlSession` brings them to
+the event loop: no thread a call, and however many results arrive at once, the loop is woken once.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import cassandra
+from cassandra import ConsistencyLevel
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import Cluster, ExecutionProfile, NoHostAvailable, ResponseFuture, Session
+from cassandra.connection import ConnectionException
+from cassandra.policies import (
+    ConstantSpeculativeExecutionPolicy,
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    NoSpeculativeExecutionPolicy,
+    SpeculativeExecutionPolicy,
+    TokenAwarePolicy,
+)
+from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
+from cassandra.query import PreparedStatement, Statement, tuple_factory
+
+from domain.errors import InvalidInputError, PermanentError, TransientError
+
+Row: TypeAlias = tuple[Any, ...]
+Profile = Literal["read", "write"]
+"""How many replicas have to answer: as is set for reads, or as is set for writes."""
+
+_CONNECT_TIMEOUT_S = 10.0
+_RECONNECT_S = (0.5, 30.0)
+_PROTOCOL = 4  # what ScyllaDB and Cassandra both speak
+
+# The server or the way to it could not do it now. A timeout leaves open whether a write was done: all of ours may
+# be sent again.
+_TRANSIENT = (
+    cassandra.OperationTimedOut,
+    cassandra.Timeout,
+    cassandra.Unavailable,
+    cassandra.CoordinationFailure,
+    cassandra.RateLimitReached,
+    ConnectionException,
+    NoHostAvailable,
+    OverloadedErrorMessage,
+    ServerError,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CqlCluster:
+    """Where a cluster is and how to speak to it."""
+
+    contact_points: Sequence[str]
+    port: int
+    keyspace: str
+    replication_factor: int = 3
+    local_dc: str | None = None
+    """None: that of the contact point that answers first."""
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    read_consistency: str = "LOCAL_ONE"
+    write_consistency: str = "LOCAL_QUORUM"
+    timeout_s: float = 5.0
+    speculative_after_s: float = 0.05
+    """A read that has no answer after this time is sent to another replica too; 0 never."""
+
+
+class CqlSession:
+    """A session on the event loop that it was opened on.
+
+    In the text of a statement `{keyspace}` stands for ours: names are qualified, and no session state names them.
+    """
+
+    def __init__(self, cluster: Cluster, session: Session, keyspace: str) -> None:
+        self.cluster = cluster
+        self.keyspace = keyspace
+        self._session = session
+        self._loop = asyncio.get_running_loop()
+        self._arrived: deque[tuple[asyncio.Future[list[Row]], list[Row], BaseException | None]] = deque()
+        self._woken = False
+
+    async def prepare(self, query: str) -> PreparedStatement:
+        """A statement, known to all nodes; all of ours may be sent twice, so the driver is told."""
+        with translated_errors():
+            prepared = await self._loop.run_in_executor(None, self._session.prepare, self._qualified(query))
+        prepared.is_idempotent = True
+        return prepared
+
+    async def execute(
+        self,
+        statement: Statement | PreparedStatement | str,
+        values: Sequence[object] | None = None,
+        *,
+        profile: Profile,
+    ) -> list[Row]:
+        """All rows of all pages.
+
+        Raises:
+            TransientError: no node could do it in time; a write may have been done all the same.
+            PermanentError: the statement is refused.
+
+        """
+        future: asyncio.Future[list[Row]] = self._loop.create_future()
+        if isinstance(statement, str):
+            statement = self._qualified(statement)
+        with translated_errors():
+            response = self._session.execute_async(statement, values, execution_profile=profile)
+            arrive = partial(self._page_arrived, response, future, [])
+            response.add_callbacks(arrive, partial(self._arrive, future, []))
+            return await future
+
+    async def pages(
+        self, statement: PreparedStatement, values: Sequence[object], *, rows_a_page: int
+    ) -> AsyncIterator[list[Row]]:
+        """Page after page, each fetched when it is asked for; read at the consistency of writes."""
+        bound = statement.bind(values)
+        bound.fetch_size = rows_a_page
+        state: bytes | None = None
+        while True:
+            future: asyncio.Future[list[Row]] = self._loop.create_future()
+            with translated_errors():
+                response = self._session.execute_async(bound, execution_profile="write", paging_state=state)
+                response.add_callbacks(partial(self._arrive_rows, future), partial(self._arrive, future, []))
+                rows = await future
+            yield rows
+            state = response._paging_state  # noqa: SLF001  (its public name exists on ResultSet only)
+            if state is None:
+                return
+
+    def _qualified(self, query: str) -> str:
+        return query.replace("{keyspace}", self.keyspace)
+
+    def _page_arrived(
+        self, response: ResponseFuture, future: "asyncio.Future[list[Row]]", sofar: list[Row], page: list[Row] | None
+    ) -> None:
+        """In the driver's thread, once a page."""
+        if not response.has_more_pages:
+            self._arrive(future, [*sofar, *page] if sofar and page else page or sofar, None)
+            return
+        sofar.extend(page or [])
+        response.start_fetching_next_page()
+
+    def _arrive_rows(self, future: "asyncio.Future[list[Row]]", page: list[Row] | None) -> None:
+        self._arrive(future, page or [], None)
+
+    def _arrive(self, future: "asyncio.Future[list[Row]]", rows: list[Row], error: BaseException | None) -> None:
+        """In the driver's thread: leaves a result, then wakes the loop unless it is on its way already."""
+        self._arrived.append((future, rows, error))
+        if not self._woken and not self._loop.is_closed():
+            self._woken = True
+            self._loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        """In the loop. The flag falls before the queue is emptied: what is left after that wakes the loop again."""
+        self._woken = False
+        while self._arrived:
+            future, rows, error = self._arrived.popleft()
+            if future.done():
+                continue  # cancelled meanwhile
+            if error is None:
+                future.set_result(rows)
+            else:
+                future.set_exception(error)
+
+
+@asynccontextmanager
+async def open_session(cluster: CqlCluster) -> AsyncIterator[CqlSession]:
+    """A session with the cluster.
+
+    Raises:
+        TransientError: no contact point answers.
+        InvalidInputError: it refuses our credentials.
+
+    """
+    driver = _driver(cluster)
+    loop = asyncio.get_running_loop()
+    try:
+        with translated_errors():
+            session = await loop.run_in_executor(None, driver.connect)
+        yield CqlSession(driver, session, cluster.keyspace)
+    finally:
+        await loop.run_in_executor(None, driver.shutdown)
+
+
+def _driver(cluster: CqlCluster) -> Cluster:
+    read = ConsistencyLevel.name_to_value[cluster.read_consistency]
+    write = ConsistencyLevel.name_to_value[cluster.write_consistency]
+    eager: SpeculativeExecutionPolicy = NoSpeculativeExecutionPolicy()
+    if cluster.speculative_after_s:
+        eager = ConstantSpeculativeExecutionPolicy(cluster.speculative_after_s, 1)
+
+    def profile(consistency: int, speculative: SpeculativeExecutionPolicy) -> ExecutionProfile:
+        return ExecutionProfile(
+            load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(cluster.local_dc or "")),
+            consistency_level=consistency,
+            request_timeout=cluster.timeout_s,
+            row_factory=tuple_factory,
+            speculative_execution_policy=speculative,
+        )
+
+    return Cluster(
+        list(cluster.contact_points),
+        port=cluster.port,
+        protocol_version=_PROTOCOL,
+        compression=False,  # what is large is compressed already
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        control_connection_timeout=_CONNECT_TIMEOUT_S,
+        reconnection_policy=ExponentialReconnectionPolicy(*_RECONNECT_S),
+        auth_provider=None
+        if cluster.username is None
+        else PlainTextAuthProvider(cluster.username, cluster.password or ""),
+        ssl_context=cluster.tls,
+        execution_profiles={"read": profile(read, eager), "write": profile(write, NoSpeculativeExecutionPolicy())},
+    )
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Inside, the driver's errors come out as ours, with their cause kept."""
+    try:
+        yield
+    except _TRANSIENT as error:
+        refused = _refused(error)
+        if refused is not None:
+            raise InvalidInputError(f"CQL: {refused}") from error
+        raise TransientError(f"CQL: {type(error).__name__}: {error}") from error
+    except cassandra.InvalidRequest as error:
+        raise PermanentError(f"CQL: {error}") from error
+    except (cassandra.DriverException, ErrorMessage) as error:
+        raise PermanentError(f"CQL: {type(error).__name__}: {error}") from error
+
+
+def _refused(error: BaseException) -> str | None:
+    """Why the cluster refuses us, where every contact point does."""
+    if not isinstance(error, NoHostAvailable) or not isinstance(error.errors, dict):
+        return None
+    causes = list(error.errors.values())
+    if causes and all(isinstance(cause, cassandra.AuthenticationFailed) for cause in causes):
+        return str(causes[0])
+    return None

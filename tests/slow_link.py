@@ -1,0 +1,61 @@
+"""A link to a server that can be held up or cut, for tests of what happens then."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class SlowLink:
+    """A TCP port of its own in front of a server; answers wait while it is held, requests do not."""
+
+    def __init__(self, connect: Callable[[], Awaitable[_Streams]]) -> None:
+        self._connect = connect
+        self._open = asyncio.Event()
+        self._open.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    def hold(self) -> None:
+        self._open.clear()
+
+    def let_go(self) -> None:
+        self._open.set()
+
+    def cut(self) -> None:
+        """Ends every connection, as a server that dies."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await self._connect()
+        self._writers |= {writer, there_writer}
+        try:
+            await asyncio.gather(
+                self._copy(reader, there_writer, held=False), self._copy(there_reader, writer, held=True)
+            )
+        finally:
+            self._writers -= {writer, there_writer}
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if held:
+                    await self._open.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def slow_link(connect: Callable[[], Awaitable[_Streams]]) -> AsyncIterator[SlowLink]:
+    link = SlowLink(connect)
+    server = await asyncio.start_server(link.serve, "127.0.0.1", 0)
+    link.port = server.sockets[0].getsockname()[1]
+    try:
+        yield link
+    finally:
+        link.let_go()
+        link.cut()
+        server.close()
