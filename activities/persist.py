@@ -44,11 +44,5 @@ def delta_blocks(row: IntakeRow) -> Iterator[Block]:
     for one in row.interactions:
         groups.setdefault((one.account_id, week_of(one.occurred_at)), []).append(one)
     for (account_id, week), interactions in groups.items():
-        if len(interactions) > 1:
-            interactions.sort(key=_by_time)
         data = encode_block(interactions, level=_DELTA_LEVEL)
         yield Block(account_id, week, row.intake_id, len(interactions), data)
-
-
-def _by_time(one: Interaction) -> tuple[int, bytes]:
-    return one.occurred_at, one.event_id

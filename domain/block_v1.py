@@ -1,6 +1,6 @@
-"""The block format: one account's interactions of one week, as columns inside a frame.
+"""Blocks of version 1, which stores may still hold: a frame (domain/frame.py) around one msgpack array of columns.
 
-The payload is one msgpack array of nine columns. All columns speak of the same events, in the same order:
+All nine columns speak of the same events, in the same order:
 
     0  event ids      bin    16 bytes an event, one after the other
     1  times          [int]  the first in microseconds since the Unix epoch, then the difference to the one before
@@ -14,11 +14,10 @@ The payload is one msgpack array of nine columns. All columns speak of the same 
 
 A coded column is [values, codes]: the distinct values in order of first appearance, and for each event the
 position of its value. In an optional column code 0 means absent and code k the value at k - 1; where all are
-absent the column is nil. The account is the block's key and is not repeated inside.
+absent the column is nil.
 """
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -46,34 +45,7 @@ class _Columns(msgspec.Struct, array_like=True, gc=False, forbid_unknown_fields=
 _ID_BYTES = 16
 _REF_TYPES = {"P": PRODUCT, "C": CATEGORY}
 
-_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Columns).decode
-
-
-def encode_block(interactions: Sequence[Interaction], *, level: int = 3) -> bytes:
-    """Interactions of one account, in the order given, as one block.
-
-    Raises:
-        ValueError: there are none, or they are of more than one account.
-
-    """
-    if not interactions:
-        raise ValueError("a block holds at least one interaction")
-    account_id = interactions[0].account_id
-    if any(one.account_id != account_id for one in interactions):
-        raise ValueError("a block holds the interactions of one account only")
-    columns = _Columns(
-        b"".join([one.event_id for one in interactions]),
-        _differences([one.occurred_at for one in interactions]),
-        _code([one.event_type for one in interactions]),
-        _code([one.ref_type[0] + one.ref_id for one in interactions]),
-        _code_optional([one.account_number for one in interactions]),
-        _code_optional([one.session_id for one in interactions]),
-        _code_optional([one.user_agent for one in interactions]),
-        _code_optional([one.ip_address for one in interactions]),
-        _code_optional([one.metadata for one in interactions]),
-    )
-    return frame.pack(len(interactions), _encode(columns), level=level)
 
 
 def decode_block(data: bytes, account_id: str) -> list[Interaction]:
@@ -88,18 +60,6 @@ def decode_block(data: bytes, account_id: str) -> list[Interaction]:
         return _rows(columns, count, account_id)
     except (IndexError, KeyError, ValueError) as error:
         raise CorruptBlockError(f"block of {account_id!r}: {error}") from error
-
-
-def time_span(data: bytes) -> tuple[int, int]:
-    """The earliest and the latest occurred_at in a block, microseconds since the Unix epoch.
-
-    Raises:
-        CorruptBlockError: see `decode_block`.
-
-    """
-    _, columns = _read(data)
-    times = _sums(columns.times)
-    return min(times), max(times)
 
 
 def _read(data: bytes) -> tuple[int, _Columns]:
@@ -133,33 +93,12 @@ def _rows(columns: _Columns, count: int, account_id: str) -> list[Interaction]:
     ]
 
 
-def _differences(times: list[int]) -> list[int]:
-    return [times[0], *(later - earlier for earlier, later in pairwise(times))]
-
-
 def _sums(differences: list[int]) -> list[int]:
     times, now = [], 0
     for difference in differences:
         now += difference
         times.append(now)
     return times
-
-
-def _code(values: list[_T]) -> _Coded[_T]:
-    if len(values) == 1:
-        return values, [0]
-    places: dict[_T, int] = {}
-    codes = [places.setdefault(value, len(places)) for value in values]
-    return list(places), codes
-
-
-def _code_optional(values: Sequence[_T | None]) -> _Coded[_T] | None:
-    present = [value for value in values if value is not None]
-    if not present:
-        return None
-    distinct = list(dict.fromkeys(present))
-    places = {value: place for place, value in enumerate(distinct, start=1)}
-    return distinct, [0 if value is None else places[value] for value in values]
 
 
 def _values(column: _Coded[_T], count: int) -> Iterable[_T]:
