@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
@@ -13,9 +12,8 @@ from api.problems import invalid
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, EventType, HistoryOut
 from api.services import Services
-from domain.ids import id_text
-from domain.interaction import Interaction
-from domain.week import WEEKS_KEPT, from_us, to_us
+from domain.item import item_of
+from domain.week import WEEKS_KEPT, to_us
 from intake.ledger import now_us
 from store.blocks.history import HistoryRange, read_history
 
@@ -29,20 +27,6 @@ class _Place(NamedTuple):
     to_us: int
     occurred_at: int
     event_id: bytes
-
-
-class _Item(msgspec.Struct, omit_defaults=True):
-    event_id: str
-    account_id: str
-    event_type: str
-    ref_type: str
-    ref_id: str
-    occurred_at: datetime
-    account_number: int | None = None
-    session_id: str | None = None
-    user_agent: str | None = None
-    ip_address: str | None = None
-    metadata: msgspec.Raw | None = None
 
 
 @router.get("/interactions/{account_id:path}", response_model=HistoryOut, responses=problems(422, 503))
@@ -73,7 +57,7 @@ async def account_interactions(
         last = items[-1]
         next_cursor = write_cursor(_Place(from_us_, to_us_, last.occurred_at, last.event_id))
     body: dict[str, Any] = {
-        "items": [_item(one) for one in items],
+        "items": [item_of(one) for one in items],
         "next_cursor": next_cursor,
         "truncated": more and limit == MAX_ITEMS,
     }
@@ -92,19 +76,3 @@ def _range(from_: datetime | None, to: datetime | None) -> tuple[int, int]:
     if min(end, now) - start > MOST_BACK_US:
         raise invalid("from", f"over {WEEKS_KEPT} weeks before `to`", place="query")
     return start, end
-
-
-def _item(one: Interaction) -> _Item:
-    return _Item(
-        id_text(one.event_id),
-        one.account_id,
-        one.event_type,
-        one.ref_type,
-        one.ref_id,
-        from_us(one.occurred_at),
-        one.account_number,
-        one.session_id,
-        one.user_agent,
-        one.ip_address,
-        None if one.metadata is None else msgspec.Raw(one.metadata.encode()),
-    )

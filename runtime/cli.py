@@ -1,6 +1,7 @@
-"""The command line: `footfall up | api | worker | migrate | import | demo | settings`."""
+"""The command line: `footfall up | api | worker | migrate | blocks | import | demo | settings`."""
 
 import asyncio
+import os
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
@@ -81,6 +82,36 @@ def migrate() -> None:
         _console.print(f"applied {name}", highlight=False)
     if not applied:
         _console.print("nothing to apply: everything is up to date", highlight=False)
+
+
+blocks = typer.Typer(help="The blocks that interactions are kept in.", no_args_is_help=True)
+app.add_typer(blocks, name="blocks")
+
+
+@blocks.command("inspect")
+def inspect_blocks(account_id: Annotated[str, typer.Argument(help="As the app sent it.")]) -> None:
+    """Show an account's blocks, weeks and sizes; the last column is how much larger the same would be as JSON."""
+    from runtime.blocks import inspect  # noqa: PLC0415
+
+    asyncio.run(inspect(_connected_settings(), account_id, _console))
+
+
+@blocks.command("compact")
+def compact_blocks(
+    weeks: Annotated[int, typer.Option(min=0, max=24, help="How many weeks back to look; 0: this week only.")] = 24,
+    events_per_s: Annotated[
+        int | None, typer.Option(min=1, help="The pace. [default: FOOTFALL_COMPACT_EVENTS_PER_S of the worker]")
+    ] = None,
+) -> None:
+    """Fold small blocks into sealed ones now, in a workflow; a worker does this every hour anyway."""
+    from runtime.blocks import compact, print_result  # noqa: PLC0415
+
+    settings = _connected_settings()
+    done = asyncio.run(compact(settings, _console, weeks_back=weeks, events_a_second=events_per_s))
+    print_result(done, _console)
+    sys.stdout.flush()
+    # The SDK's threads may outlive the interpreter and abort it (temporalio/sdk-python#300): it is left to nobody.
+    os._exit(1 if done.unreadable else 0)
 
 
 app.command("import")(import_file)

@@ -148,6 +148,14 @@ class Settings(BaseSettings):
         gt=0,
         description="Age in seconds at which an intake row without an open workflow is taken up again.",
     )
+    compact_busy_blocks: int = Field(
+        64,
+        ge=2,
+        description="Deltas at which an account's week is compacted before it ends.",
+    )
+    compact_events_per_s: int = Field(
+        50_000, ge=1, description="Pace of compaction: interactions folded in a second, at the most."
+    )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body in bytes; 413 beyond.")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Comma-separated networks whose X-Forwarded-For is believed; none by default."

@@ -6,29 +6,24 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import uvloop
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import FAN_OUTS
 from activities.batches import BatchReader
+from activities.compaction import Compaction
 from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
 from activities.release import BatchEnd
-from domain.batch import MAINTAIN_STORES, TASK_QUEUE
+from domain.batch import TASK_QUEUE
 from domain.event_types import load_event_weights
 from intake.carrier import Carrier
 from intake.ledger import LedgerPartitions
 from intake.log import IntakeLog
 from intake.sweeper import Sweeper
 from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
+from runtime.housekeeping import schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import stop_event
@@ -42,7 +37,6 @@ _log = logging.getLogger(__name__)
 # Fan-outs share one interpreter: more at once would only take memory.
 _ACTIVITIES_AT_ONCE = 16
 _DRAIN = timedelta(seconds=20)
-_HOUSEKEEPING = "footfall-maintain-stores"
 
 
 def run(settings: Settings) -> None:
@@ -62,9 +56,12 @@ async def work(settings: Settings) -> None:
         maintenance = _maintenance(settings, pool, blocks)
         await maintenance.make_room()
         await register_search_attributes(client)
-        await _schedule_housekeeping(client)
+        await schedule_housekeeping(client)
         sweeper = _sweeper(settings, pool, log, client)
-        async with _worker(client, Resources(pool, log, blocks, weights), maintenance):
+        compaction = Compaction(
+            blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
+        )
+        async with _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction):
             sweeping = asyncio.create_task(sweeper.keep_sweeping(), name="sweeper")
             _log.info("the worker is ready")
             await stop.wait()
@@ -72,7 +69,7 @@ async def work(settings: Settings) -> None:
             await asyncio.gather(sweeping, return_exceptions=True)
 
 
-def _worker(client: Client, resources: Resources, maintenance: Maintenance) -> Worker:
+def _worker(client: Client, resources: Resources, maintenance: Maintenance, compaction: Compaction) -> Worker:
     batches = BatchReader(resources.log)
     fan_outs = [fan_out_activity(fan_out(resources), batches) for fan_out in FAN_OUTS]
     end = BatchEnd(resources.log, batches)
@@ -80,7 +77,7 @@ def _worker(client: Client, resources: Resources, maintenance: Maintenance) -> W
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=[*fan_outs, end.release, end.park, maintenance.maintain],
+        activities=[*fan_outs, end.release, end.park, maintenance.maintain, compaction.plan, compaction.compact],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,
@@ -109,12 +106,3 @@ def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> 
         interval_s=settings.sweep_interval_s,
         max_events=settings.batch_max_events,
     )
-
-
-async def _schedule_housekeeping(client: Client) -> None:
-    action = ScheduleActionStartWorkflow(MAINTAIN_STORES, id=MAINTAIN_STORES, task_queue=TASK_QUEUE)
-    every = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=timedelta(hours=6))])
-    try:
-        await client.create_schedule(_HOUSEKEEPING, Schedule(action=action, spec=every))
-    except ScheduleAlreadyRunningError:
-        return

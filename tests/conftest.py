@@ -13,8 +13,11 @@ from typing import TypeVar
 import asyncpg
 import httpx
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import HealthCheck, settings
+from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from domain.week import week_of
 from intake.ledger import LedgerPartitions
@@ -77,6 +80,25 @@ async def temporal_client(temporal: Temporal) -> Client:
     client = await Client.connect(temporal.address)
     await register_search_attributes(client)
     return client
+
+
+async def new_namespace(address: str) -> str:
+    """The name of a Temporal namespace that is ready to be used, for a stack whose worker is not to meet others."""
+    client = await Client.connect(address)
+    name = f"test-{os.getpid()}-{next(_numbers)}"
+    await client.workflow_service.register_namespace(
+        RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=Duration(seconds=86_400))
+    )
+    of_it = await Client.connect(address, namespace=name)
+
+    async def known() -> None:
+        try:
+            await of_it.count_workflows()
+        except RPCError as error:
+            raise AssertionError from error
+
+    await eventually(known)
+    return name
 
 
 @asynccontextmanager

@@ -88,3 +88,21 @@ def _wait_until_ready(cluster: CqlCluster) -> None:
 
 def in_keyspace(cluster: CqlCluster, keyspace: str) -> CqlCluster:
     return replace(cluster, keyspace=keyspace)
+
+
+def scylla_settings(cluster: CqlCluster) -> dict[str, str]:
+    """The environment of a process that is to use this cluster and keyspace."""
+    given = {
+        "SCYLLA_ENABLED": "true",
+        "SCYLLA_CONTACT_POINTS": ",".join(cluster.contact_points),
+        "SCYLLA_PORT": str(cluster.port),
+        "SCYLLA_KEYSPACE": cluster.keyspace,
+        "SCYLLA_REPLICATION_FACTOR": str(cluster.replication_factor),
+        "SCYLLA_TIMEOUT_S": str(cluster.timeout_s),
+    }
+    optional = {
+        "SCYLLA_USERNAME": cluster.username,
+        "SCYLLA_PASSWORD": cluster.password,
+        "SCYLLA_LOCAL_DC": cluster.local_dc,
+    }
+    return given | {name: value for name, value in optional.items() if value is not None}

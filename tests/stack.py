@@ -41,13 +41,16 @@ class Stack:
         }
 
     def start(self, *names: str) -> None:
-        for name in names or ("worker", "api"):
+        self.start_unready(*(names or ("worker", "api")))
+        if "api" in (names or ("api",)):
+            self._wait_until_ready()
+
+    def start_unready(self, *names: str) -> None:
+        for name in names:
             with (self.logs / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
                     [sys.executable, "-m", "runtime.cli", name], env=self.environment, stdout=log, stderr=log
                 )
-        if "api" in (names or ("api",)):
-            self._wait_until_ready()
 
     def kill(self, name: str) -> None:
         """As a machine that goes down: nothing is said, nothing is finished."""

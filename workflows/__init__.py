@@ -1,6 +1,7 @@
 """Deterministic orchestration only: what runs in which order, and what happens when a part fails."""
 
+from workflows.compact_blocks import CompactBlocks
 from workflows.maintain_stores import MaintainStores
 from workflows.record_interactions import RecordInteractions
 
-WORKFLOWS = (RecordInteractions, MaintainStores)
+WORKFLOWS = (RecordInteractions, MaintainStores, CompactBlocks)

@@ -22,3 +22,9 @@ SHORT = ActivityConfig(start_to_close_timeout=timedelta(seconds=40), retry_polic
 
 # Drops whole partitions, and waits for its turn at busy tables.
 MAINTENANCE = ActivityConfig(start_to_close_timeout=timedelta(minutes=10), retry_policy=_FOR_EVER)
+
+# A token range at its pace may be hours of work; a worker that died is noticed within half a minute, since folding a
+# large week keeps the heartbeat waiting for a second or two.
+COMPACTION = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=12), heartbeat_timeout=timedelta(seconds=30), retry_policy=_FOR_EVER
+)

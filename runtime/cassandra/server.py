@@ -157,6 +157,8 @@ class CassandraServer:
                     "parameters": [{"seeds": f"{HOST}:{self._storage_port}"}],
                 }
             ],
+            "batch_size_warn_threshold": "64KiB",
+            "unlogged_batch_across_partitions_warn_threshold": 1_000,
             "commitlog_sync": "periodic",
             "commitlog_sync_period": "10s",
             "auto_snapshot": False,

@@ -11,7 +11,7 @@ from cassandra.query import BatchStatement, BatchType, PreparedStatement
 
 from domain.week import WEEKS_KEPT, WEEKS_PER_SLOT_TABLE, week_start_us
 from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
-from store.cql import CqlSession, Row
+from store.cql import CqlSession, Profile, Row
 from store.queries import load_queries
 
 _QUERIES = load_queries("store.blocks", "cql.cql")
@@ -26,6 +26,7 @@ _BATCH_BYTES = 40_000
 _BATCH_ROWS = 100
 _ROW_BYTES = 64  # of a row beside its account and data: ids, numbers, the protocol's lengths
 _BATCHES_AT_ONCE = 16
+_UUID_BYTES = 20  # with its length
 
 _SUMMARIES_A_PAGE = 2_000
 _MOST_RANGES = 1_024
@@ -75,17 +76,7 @@ class CqlBlockStore:
 
     async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         """One query a table, side by side: at most three, whatever the range."""
-        values = (account_id, first_week, last_week)
-        tables = _tables(first_week, last_week)
-        if len(tables) == 1:
-            rows = await self._session.execute(self._reads[tables.pop()], values, profile="read")
-            return [_block(account_id, row) for row in rows]
-        answers = await asyncio.gather(
-            *(self._session.execute(self._reads[table], values, profile="read") for table in tables)
-        )
-        blocks = [_block(account_id, row) for rows in answers for row in rows]
-        blocks.sort(key=_week, reverse=True)
-        return blocks
+        return await self._read(account_id, first_week, last_week, "read")
 
     def ranges(self) -> list[TokenRange]:
         """The ring's ranges, neighbours joined where there are very many."""
@@ -102,10 +93,9 @@ class CqlBlockStore:
             async for page in pages:
                 yield [one for one in map(WeekSummary._make, page) if one.block_count > 1 or not one.sealed_count]
 
-    async def read_week(self, account_id: str, week: int) -> list[Block]:
+    async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         """At the consistency of writes, so that it overlaps with every one of them."""
-        rows = await self._session.execute(self._reads[_table(week)], (account_id, week, week), profile="write")
-        return [_block(account_id, row) for row in rows]
+        return await self._read(account_id, first_week, last_week, "write")
 
     async def fold(self, folds: Sequence[Fold]) -> None:
         """What a batch does to one partition of one table is atomic and isolated: a fold is never cut in two."""
@@ -125,6 +115,19 @@ class CqlBlockStore:
     async def ping(self) -> None:
         await self._session.execute(self._statements["ping"], profile="read")
 
+    async def _read(self, account_id: str, first_week: int, last_week: int, profile: Profile) -> list[Block]:
+        values = (account_id, first_week, last_week)
+        tables = _tables(first_week, last_week)
+        if len(tables) == 1:
+            rows = await self._session.execute(self._reads[tables.pop()], values, profile=profile)
+            return [_block(account_id, row) for row in rows]
+        answers = await asyncio.gather(
+            *(self._session.execute(self._reads[table], values, profile=profile) for table in tables)
+        )
+        blocks = [_block(account_id, row) for rows in answers for row in rows]
+        blocks.sort(key=_week, reverse=True)
+        return blocks
+
     def _insert(self, block: Block, now_s: float) -> _Write:
         values = (
             block.account_id,
@@ -139,10 +142,10 @@ class CqlBlockStore:
 
     def _replacement(self, fold: Fold, now_s: float) -> _Unit:
         account_id, week = fold.metadata.account_id, fold.metadata.week
-        remove = self._removes[_table(week)]
         inserts = [self._insert(block, now_s) for block in fold.added]
-        removes = [(remove, (account_id, week, block_id)) for block_id in fold.removed]
-        return _Unit(account_id, sum(len(block.data) for block in fold.added), [*inserts, *removes])
+        remove = self._removes[_table(week)], (account_id, week, list(fold.removed))
+        byte_count = sum(len(block.data) for block in fold.added) + _UUID_BYTES * len(fold.removed)
+        return _Unit(account_id, byte_count, [*inserts, remove])
 
     def _insert_metadata(self, one: WeekMetadata, now_s: float) -> _Write:
         values = (

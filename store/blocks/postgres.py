@@ -46,8 +46,8 @@ class PostgresBlockStore:
                 return
             after = (rows[-1]["account_id"], rows[-1]["week"])
 
-    async def read_week(self, account_id: str, week: int) -> list[Block]:
-        return await self.read(account_id, week, week)
+    async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
+        return await self.read(account_id, first_week, last_week)
 
     async def fold(self, folds: Sequence[Fold]) -> None:
         """All of them in one transaction, in the order of their keys, so that two at once never deadlock."""

@@ -70,7 +70,7 @@ async def history(store: BlockStore, account_id: str, limit: int = 2_000, **fiel
 
 async def fold(store: BlockStore, account_id: str, week: int) -> None:
     """As compaction does."""
-    folded = fold_week(await store.read_week(account_id, week))
+    folded = fold_week(await store.read_exact(account_id, week, week))
     if folded is not None:
         await store.fold([folded])
 
@@ -262,7 +262,7 @@ class BlockStoreContract:
         events = [event(occurred_at=week_ago(2, seconds=n)) for n in range(3)]
         week = week_of(events[0].occurred_at)
         await store.write([block([events[0]]), block([events[1]])])
-        folded = fold_week(await store.read_week(account, week))
+        folded = fold_week(await store.read_exact(account, week, week))
         assert folded is not None
         await store.write([block([events[2]])])
         await store.fold([folded])
@@ -276,9 +276,9 @@ class BlockStoreContract:
         events = [event(occurred_at=week_ago(2, seconds=n)) for n in range(4)]
         week = week_of(events[0].occurred_at)
         await store.write([block([events[0]]), block([events[1]])])
-        early = fold_week(await store.read_week(account, week))
+        early = fold_week(await store.read_exact(account, week, week))
         await store.write([block([events[2]])])
-        late = fold_week(await store.read_week(account, week))
+        late = fold_week(await store.read_exact(account, week, week))
         assert early is not None
         assert late is not None
         await store.fold([late])
@@ -356,7 +356,7 @@ class BlockStoreContract:
         assert await surveyed(store, account) == []
         await store.write([block([event(occurred_at=week_ago(9))])])
         assert await surveyed(store, account) == [WeekSummary(account, weeks[2], 2, 1, 4)]
-        (sealed, delta) = sorted(await store.read_week(account, weeks[2]), key=lambda one: not one.sealed)
+        (sealed, delta) = sorted(await store.read_exact(account, weeks[2], weeks[2]), key=lambda one: not one.sealed)
         await store.write([replace_sealed(sealed, delta)])
         assert await surveyed(store, account) == [WeekSummary(account, weeks[2], 3, 2, 7)]
 
@@ -379,7 +379,7 @@ class BlockStoreContract:
         events = [event(occurred_at=week_ago(2, seconds=n)) for n in range(3)]
         await distant.store.write([block([one]) for one in events])
         week = week_of(events[0].occurred_at)
-        folded = fold_week(await distant.store.read_week(account, week))
+        folded = fold_week(await distant.store.read_exact(account, week, week))
         assert folded is not None
         distant.link.hold()
         with pytest.raises(TransientError):

@@ -6,10 +6,14 @@ while a new version rolls out have them.
 
 from pathlib import Path
 
+from domain.compaction import CompactionInput
 from tests.conftest import eventually
 from tests.workflows.conftest import Carriage
+from tests.workflows.test_compact_blocks import Compactor, compactor
 from tests.workflows.test_record_interactions import Failing
 from workflows.record_interactions import RecordInteractions
+
+__all__ = ["compactor"]
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -32,3 +36,10 @@ async def test_record_parked_and_replayed(carriage: Carriage) -> None:
     await handle.execute_update(RecordInteractions.replay, [])
     await handle.result()
     (FOLDER / "parked_and_replayed.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_compaction(compactor: Compactor) -> None:
+    compactor.failures = 1
+    handle = await compactor.start(CompactionInput(weeks_back=1))
+    await handle.result()
+    (FOLDER / "compacted.json").write_text((await handle.fetch_history()).to_json())
