@@ -12,7 +12,7 @@ from api.problems import invalid
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, EventType, HistoryOut
 from api.services import Services
-from domain.item import item_of
+from domain.item import items_of
 from domain.week import WEEKS_KEPT, to_us
 from intake.ledger import now_us
 from store.blocks.history import HistoryRange, read_history
@@ -57,7 +57,7 @@ async def account_interactions(
         last = items[-1]
         next_cursor = write_cursor(_Place(from_us_, to_us_, last.occurred_at, last.event_id))
     body: dict[str, Any] = {
-        "items": [item_of(one) for one in items],
+        "items": items_of(items),
         "next_cursor": next_cursor,
         "truncated": more and limit == MAX_ITEMS,
     }

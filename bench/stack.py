@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,12 +19,12 @@ _PATIENCE_S = 120.0
 
 
 @contextmanager
-def footfall_up(data_dir: Path) -> Iterator[tuple[Instance, float]]:
+def footfall_up(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[tuple[Instance, float]]:
     """A running `footfall up` on this folder, and the seconds that it took to be ready."""
-    own = {"FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0))}
+    own = {"FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0)), **(settings or {})}
     # Servers that are set for somebody's work must not be filled with these events.
-    others = {"FOOTFALL_POSTGRES_URL", "TEMPORAL_ADDRESS"}
-    environment = {name: value for name, value in os.environ.items() if name not in others} | own
+    others = ("FOOTFALL_POSTGRES_URL", "TEMPORAL_", "SCYLLA_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(others)} | own
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "runtime.cli", "up"], env=environment, stdout=subprocess.DEVNULL

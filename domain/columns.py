@@ -66,23 +66,23 @@ def interactions_of(columns: Columns, ids: bytes, account_id: str) -> list[Inter
 
     """
     count = len(ids) // _ID_BYTES
-    refs = [(_REF_TYPES[ref[0]], ref[1:]) for ref in _values(columns.refs)]
-    rows = zip(
-        [ids[at : at + _ID_BYTES] for at in range(0, len(ids), _ID_BYTES)],
-        _pick(_values(columns.event_types), columns.event_types, count),
-        _pick(refs, columns.refs, count),
-        times_of(columns, count),
-        _optional(columns.account_numbers, count),
-        _optional(columns.session_ids, count),
-        _optional(columns.user_agents, count),
-        _optional(columns.ip_addresses, count),
-        _optional(columns.metadata, count),
-        strict=False,  # a column that repeats one value has no end
+    refs = _values(columns.refs)
+    return list(
+        map(  # ends with the event ids and times: a column that repeats one value has no end
+            Interaction,
+            [ids[at : at + _ID_BYTES] for at in range(0, len(ids), _ID_BYTES)],
+            repeat(account_id),
+            _pick(_values(columns.event_types), columns.event_types, count),
+            _pick([_REF_TYPES[ref[0]] for ref in refs], columns.refs, count),
+            _pick([ref[1:] for ref in refs], columns.refs, count),
+            times_of(columns, count),
+            _optional(columns.account_numbers, count),
+            _optional(columns.session_ids, count),
+            _optional(columns.user_agents, count),
+            _optional(columns.ip_addresses, count),
+            _optional(columns.metadata, count),
+        )
     )
-    return [
-        Interaction(event_id, account_id, event_type, ref_type, ref_id, time, number, session, agent, address, data)
-        for event_id, event_type, (ref_type, ref_id), time, number, session, agent, address, data in rows
-    ]
 
 
 def times_of(columns: Columns, count: int) -> list[int]:
@@ -183,7 +183,7 @@ def _pick(values: Sequence[Any], column: object, count: int) -> Iterable[Any]:
     width, left = divmod(len(codes), count)
     if left or width not in _KINDS:
         raise ValueError(f"{len(codes)} bytes of codes do not fit {count} interactions")
-    return [values[code] for code in (codes if width == 1 else _integers(_KINDS[width], codes))]
+    return map(values.__getitem__, codes if width == 1 else _integers(_KINDS[width], codes))
 
 
 def _optional(column: Any, count: int) -> Iterable[Any]:

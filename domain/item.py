@@ -1,12 +1,13 @@
-"""An interaction as readers get it, in JSON."""
+"""Interactions as readers get them, in JSON."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
-from domain.ids import id_text
+from domain.ids import id_texts
 from domain.interaction import Interaction
-from domain.week import from_us
+from domain.week import all_from_us
 
 
 class Item(msgspec.Struct, omit_defaults=True):
@@ -25,17 +26,23 @@ class Item(msgspec.Struct, omit_defaults=True):
     metadata: msgspec.Raw | None = None
 
 
-def item_of(one: Interaction) -> Item:
-    return Item(
-        id_text(one.event_id),
-        one.account_id,
-        one.event_type,
-        one.ref_type,
-        one.ref_id,
-        from_us(one.occurred_at),
-        one.account_number,
-        one.session_id,
-        one.user_agent,
-        one.ip_address,
-        None if one.metadata is None else msgspec.Raw(one.metadata.encode()),
-    )
+def items_of(interactions: Sequence[Interaction]) -> list[Item]:
+    """All at once: ids and times take far longer one by one."""
+    ids = id_texts([one.event_id for one in interactions])
+    times = all_from_us([one.occurred_at for one in interactions])
+    return [
+        Item(
+            event_id,
+            one.account_id,
+            one.event_type,
+            one.ref_type,
+            one.ref_id,
+            occurred_at,
+            one.account_number,
+            one.session_id,
+            one.user_agent,
+            one.ip_address,
+            None if one.metadata is None else msgspec.Raw(one.metadata.encode()),
+        )
+        for event_id, occurred_at, one in zip(ids, times, interactions, strict=True)
+    ]

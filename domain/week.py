@@ -3,6 +3,7 @@
 Week 0 is Monday 1969-12-29 to Sunday 1970-01-04, UTC. Moments are microseconds since the Unix epoch.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 WEEKS_KEPT = 24
@@ -14,6 +15,7 @@ _DAY_US = 86_400_000_000
 _WEEK_US = 7 * _DAY_US
 _MONDAY_OFFSET_US = 3 * _DAY_US  # 1970-01-01 was a Thursday
 _ONE_US = timedelta(microseconds=1)
+_EXACT_FLOATS_US = 2**32 * 1_000_000  # below this doubles of seconds lie less than half a microsecond apart
 
 
 def to_us(moment: datetime) -> int:
@@ -22,7 +24,18 @@ def to_us(moment: datetime) -> int:
 
 
 def from_us(moment_us: int) -> datetime:
+    """The inverse. Up to the year 2106 by way of a float of seconds, which is exact there and twice as quick."""
+    if 0 <= moment_us < _EXACT_FLOATS_US:
+        return datetime.fromtimestamp(moment_us / 1e6, UTC)
     return _EPOCH + timedelta(microseconds=moment_us)
+
+
+def all_from_us(moments_us: Sequence[int]) -> list[datetime]:
+    """`from_us` of each of many."""
+    if not moments_us or min(moments_us) < 0 or max(moments_us) >= _EXACT_FLOATS_US:
+        return [from_us(moment) for moment in moments_us]
+    fromtimestamp = datetime.fromtimestamp
+    return [fromtimestamp(moment / 1e6, UTC) for moment in moments_us]
 
 
 def week_of(moment_us: int) -> int:

@@ -3,11 +3,14 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from operator import attrgetter
 
 from domain.block import decode_block
 from domain.interaction import Interaction
 from domain.week import week_of
 from store.blocks.protocol import Block, BlockReader
+
+_place = attrgetter("occurred_at", "event_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,24 @@ async def read_history(store: BlockReader, account_id: str, wanted: HistoryRange
 
 def _of_week(blocks: Iterator[Block], wanted: HistoryRange) -> list[Interaction]:
     """Blocks of a week may overlap (a sealed one and a delta folded into it): an event id counts once."""
-    by_id: dict[bytes, Interaction] = {}
-    for block in blocks:
-        for one in decode_block(block.data, block.account_id):
-            if _matches(one, wanted):
-                by_id[one.event_id] = one
-    return sorted(by_id.values(), key=_place, reverse=True)
+    first, *others = (decode_block(block.data, block.account_id) for block in blocks)
+    if others:
+        by_id = {one.event_id: one for interactions in (first, *others) for one in interactions}
+        first = sorted(by_id.values(), key=_place)
+    if not _is_wanted_whole(first, wanted):
+        first = [one for one in first if _matches(one, wanted)]
+    first.reverse()
+    return first
+
+
+def _is_wanted_whole(ordered: list[Interaction], wanted: HistoryRange) -> bool:
+    newest = ordered[-1]
+    return (
+        wanted.from_us <= ordered[0].occurred_at
+        and newest.occurred_at < wanted.to_us
+        and not wanted.event_types
+        and (wanted.before is None or _place(newest) < wanted.before)
+    )
 
 
 def _matches(one: Interaction, wanted: HistoryRange) -> bool:
@@ -55,7 +70,3 @@ def _matches(one: Interaction, wanted: HistoryRange) -> bool:
         and (not wanted.event_types or one.event_type in wanted.event_types)
         and (wanted.before is None or _place(one) < wanted.before)
     )
-
-
-def _place(one: Interaction) -> tuple[int, bytes]:
-    return one.occurred_at, one.event_id

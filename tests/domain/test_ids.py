@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import derive_id, earliest_id, id_text, made_at, new_id
+from domain.ids import derive_id, earliest_id, id_text, id_texts, made_at, new_id
 
 
 def test_a_new_id_tells_when_it_was_made() -> None:
@@ -31,3 +31,8 @@ def test_a_derived_id_depends_on_every_part_and_its_bounds(one: list[bytes], oth
 @given(st.uuids())
 def test_id_text_is_the_usual_one(one: UUID) -> None:
     assert id_text(one.bytes) == str(one)
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16), max_size=20))
+def test_many_ids_have_the_texts_of_each(ids: list[bytes]) -> None:
+    assert id_texts(ids) == [str(UUID(bytes=one)) for one in ids]

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.week import date_of, day_of, from_us, monday_of, to_us, week_of, week_start_us
+from domain.week import all_from_us, date_of, day_of, from_us, monday_of, to_us, week_of, week_start_us
 
 _moments = st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 
@@ -20,6 +20,7 @@ def test_a_week_starts_on_the_monday_before(moment: datetime) -> None:
 @given(_moments)
 def test_microseconds_go_there_and_back(moment: datetime) -> None:
     assert from_us(to_us(moment)) == moment
+    assert all_from_us([to_us(moment), to_us(moment)]) == [moment, moment]
     assert date_of(day_of(to_us(moment))) == moment.date()
 
 
