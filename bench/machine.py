@@ -11,18 +11,28 @@ import psutil
 from runtime.instance import Instance
 from runtime.temporal_binary import VERSION
 
+_ON_ONE = "everything, the load generator too, on this one machine."
+
 
 def describe_machine(instance: Instance) -> str:
     """One line: processors, memory, versions."""
+    postgres = asyncio.run(_postgres_version(instance.postgres_url))
+    return f"{_hardware()}, PostgreSQL {postgres}, Temporal CLI {VERSION}; {_ON_ONE}"
+
+
+def describe_hardware(*others: str) -> str:
+    """The same for a bench with other servers, which are named."""
+    return f"{', '.join((_hardware(), *others))}; {_ON_ONE}"
+
+
+def _hardware() -> str:
     cpu = "unknown processor"
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), cpu)
     memory = psutil.virtual_memory().total / 2**30
-    postgres = asyncio.run(_postgres_version(instance.postgres_url))
     return (
-        f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}, "
-        f"PostgreSQL {postgres}, Temporal CLI {VERSION}; everything, the load generator too, on this one machine."
+        f"{os.cpu_count()} cores ({cpu}), {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
     )
 
 

@@ -7,11 +7,9 @@ import asyncio
 import itertools
 import json
 import random
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -27,35 +25,11 @@ from bench.events import PRODUCTS, requests
 from bench.loadgen import Result, get, load, post
 from bench.machine import describe_machine
 from bench.stack import data_folder, fastapi_alone, footfall_up
+from bench.table import Table
 from runtime.instance import Instance
 
 HOST = "127.0.0.1"
 _DRAIN_PATIENCE_S = 300.0
-
-
-@dataclass
-class Table:
-    """Figures by name, one value a round."""
-
-    values: dict[str, list[float]] = field(default_factory=dict)
-    targets: dict[str, str] = field(default_factory=dict)
-
-    def add(self, name: str, value: float, target: str = "") -> None:
-        self.values.setdefault(name, []).append(value)
-        self.targets[name] = target
-        print(f"  {name}: {value:,.2f}", flush=True)
-
-    def markdown(self) -> str:
-        lines = ["| figure | median | min - max | target |", "| --- | --- | --- | --- |"]
-        for name, values in self.values.items():
-            median, low, high = (_number(one) for one in (statistics.median(values), min(values), max(values)))
-            spread = f"{low} - {high}" if len(values) > 1 else ""
-            lines.append(f"| {name} | {median} | {spread} | {self.targets[name]} |")
-        return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 class Bench:

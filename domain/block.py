@@ -153,6 +153,8 @@ def _leb128(number: int) -> bytes:
 
 def _read_leb128(data: bytes, at: int) -> tuple[int, int]:
     """The number at a position, and the position after it."""
+    if at < len(data) and data[at] < _LEB128_MORE:
+        return data[at], at + 1
     number = 0
     for place, byte in enumerate(data[at : at + _LEB128_BYTES]):
         number |= (byte & 0x7F) << 7 * place

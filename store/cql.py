@@ -30,7 +30,7 @@ from cassandra.policies import (
 from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
 from cassandra.query import PreparedStatement, Statement, tuple_factory
 
-from domain.errors import InvalidInputError, PermanentError, TransientError
+from domain.errors import FootfallError, InvalidInputError, PermanentError, TransientError
 
 Row: TypeAlias = tuple[Any, ...]
 Profile = Literal["read", "write"]
@@ -54,6 +54,8 @@ _TRANSIENT = (
     ServerError,
     OSError,
 )
+
+DRIVER_ERRORS = (*_TRANSIENT, cassandra.DriverException, ErrorMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,13 @@ class CqlSession:
         future: asyncio.Future[list[Row]] = self._loop.create_future()
         if isinstance(statement, str):
             statement = self._qualified(statement)
-        with translated_errors():
+        try:  # and no context manager: this is the hottest path of the reads
             response = self._session.execute_async(statement, values, execution_profile=profile)
             arrive = partial(self._page_arrived, response, future, [])
             response.add_callbacks(arrive, partial(self._arrive, future, []))
             return await future
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
 
     async def pages(
         self, statement: PreparedStatement, values: Sequence[object], *, rows_a_page: int
@@ -232,15 +236,18 @@ def translated_errors() -> Iterator[None]:
     """Inside, the driver's errors come out as ours, with their cause kept."""
     try:
         yield
-    except _TRANSIENT as error:
-        refused = _refused(error)
-        if refused is not None:
-            raise InvalidInputError(f"CQL: {refused}") from error
-        raise TransientError(f"CQL: {type(error).__name__}: {error}") from error
-    except cassandra.InvalidRequest as error:
-        raise PermanentError(f"CQL: {error}") from error
-    except (cassandra.DriverException, ErrorMessage) as error:
-        raise PermanentError(f"CQL: {type(error).__name__}: {error}") from error
+    except DRIVER_ERRORS as error:
+        raise translate(error) from error
+
+
+def translate(error: BaseException) -> FootfallError:
+    """Our error for one of the driver's."""
+    if not isinstance(error, _TRANSIENT):
+        return PermanentError(f"CQL: {type(error).__name__}: {error}")
+    refused = _refused(error)
+    if refused is not None:
+        return InvalidInputError(f"CQL: {refused}")
+    return TransientError(f"CQL: {type(error).__name__}: {error}")
 
 
 def _refused(error: BaseException) -> str | None:

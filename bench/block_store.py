@@ -1,0 +1,241 @@
+"""The block store on one Cassandra: `python -m bench.block_store [--quick] [--out FOLDER]`.
+
+Persisting, reading over HTTP, compaction with readers beside it, and how costs grow. Cassandra, PostgreSQL, Temporal,
+our processes and the load generator share one machine, so compare figures of one run with each other.
+"""
+
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import typer
+import uvloop
+from cassandra.query import BatchStatement, BatchType
+from temporalio.client import Client
+
+from bench.blocks import NOW_US, WEEKS, Fill, block_store, intake_rows, persist
+from bench.loadgen import Result, get, load
+from bench.machine import describe_hardware
+from bench.stack import data_folder, footfall_up
+from bench.table import Table, write_page
+from domain.batch import TASK_QUEUE
+from domain.compaction import COMPACT_BLOCKS, CompactionInput, CompactionResult
+from domain.week import week_of, week_start_us
+from runtime.cassandra.jars import VERSION
+from runtime.cassandra.server import HOST, CassandraServer
+from store.blocks.folding import fold_week
+from store.blocks.history import HistoryRange, read_history
+from store.cql import CqlSession
+
+_READS_A_SECOND = 100.0
+_UNPACED_ABOVE = 10**6
+_SIZES = ((1_000, 1), (10_000, 100), (100_000, 1_000), (1_000_000, 10_000), (10_000_000, 100_000))
+
+
+async def measure_persist(table: Table, server: CassandraServer, events: int) -> None:
+    """Accounts at random, so that nearly every interaction is a block of its own."""
+    fill, picker = Fill(), random.Random(2)
+    week_us = 7 * 86_400_000_000
+    made = [fill.one(f"w{picker.randrange(10_000)}", NOW_US - picker.randrange(week_us)) for _ in range(events)]
+    async with block_store(server) as (session, store):
+        await _raw_batches(session, events // 4)
+        started = time.perf_counter()
+        await _raw_batches(session, events)
+        raw = events / (time.perf_counter() - started)
+        halves = intake_rows(made[: events // 2]), intake_rows(made[events // 2 :])
+        started = time.perf_counter()
+        await asyncio.gather(*(persist(store, rows) for rows in halves))
+        ours = events / (time.perf_counter() - started)
+    table.add("raw unlogged batches of 100 rows: rows/s", raw)
+    table.add("persist: events/s", ours, "≥ 40,000")
+    table.add("persist by raw batches", ours / raw)
+
+
+async def _raw_batches(session: CqlSession, rows: int) -> None:
+    """What the driver and the node do at the most: rows of 90 bytes, 100 a batch, values that are there already."""
+    insert = await session.prepare(
+        "INSERT INTO {keyspace}.weeks_1_to_8 (account_id, week, block_id, sealed, event_count, data) "
+        "VALUES (?, 1, ?, 0, 1, ?) USING TTL 86400"
+    )
+    data, ids = b"x" * 90, [uuid4() for _ in range(100)]
+    left = iter(range(0, rows, 100))
+
+    async def send() -> None:
+        for at in left:
+            batch = BatchStatement(BatchType.UNLOGGED)
+            for number, block_id in enumerate(ids):
+                batch.add(insert, (f"raw{at + number}", block_id, data))
+            await session.execute(batch, profile="write")
+
+    await asyncio.gather(*(send() for _ in range(16)))
+
+
+async def fill_accounts(server: CassandraServer, accounts: int, events: int, *, sealed: bool) -> None:
+    """`accounts` of so many interactions: as they come one by one, or folded week by week."""
+    fill = Fill(events)
+    async with block_store(server) as (_, store):
+        for number in range(accounts):
+            account = f"{'sealed' if sealed else 'deltas'}{events}-{number}"
+            await persist(store, intake_rows(fill.account(account, events), 1))
+            if sealed:
+                week = week_of(NOW_US)
+                blocks = await store.read_exact(account, week - WEEKS, week)
+                weeks = [[one for one in blocks if one.week == of] for of in sorted({one.week for one in blocks})]
+                await store.fold([fold for of_week in weeks if (fold := fold_week(of_week))])
+
+
+class Reads:
+    """Histories over HTTP, of accounts at random."""
+
+    def __init__(self, api_url: str, seconds: float) -> None:
+        self._port = int(api_url.rsplit(":", 1)[1])
+        self._seconds = seconds
+
+    def load(self, kind: str, accounts: int, events: int, connections: int, rate: float | None = None) -> Result:
+        picker = random.Random(3)
+        requests = [
+            get(HOST, f"/interactions/{kind}{events}-{picker.randrange(accounts)}?limit={events}") for _ in range(997)
+        ]
+        place = 0
+
+        def next_request() -> bytes:
+            nonlocal place
+            place = (place + 1) % len(requests)
+            return requests[place]
+
+        result = load(HOST, self._port, next_request, connections=connections, seconds=self._seconds, rate=rate)
+        if set(result.statuses) != {200} or result.cut:
+            raise SystemExit(f"answers other than 200: {dict(result.statuses)}, cut: {result.cut}")
+        return result
+
+    def measure(self, table: Table, kind: str, accounts: int, events: int) -> None:
+        for connections in (1, 8, 32):
+            result = self.load(kind, accounts, events, connections)
+            name = f"{events} events, {kind}, {connections} connections"
+            table.add(f"{name}: answers/s", result.answers / result.seconds)
+            target = "≤ 3" if events == 50 else "≤ 5" if connections == 8 and events == 2_000 else ""
+            table.add(f"{name}: p50 ms", result.percentile_ms(50), target)
+            table.add(f"{name}: p99 ms", result.percentile_ms(99), "≤ 10" if target == "≤ 5" else "")
+        half = table.values[f"{events} events, {kind}, 32 connections: answers/s"][-1] / 2
+        result = self.load(kind, accounts, events, 8, half)
+        name = f"{events} events, {kind}, 8 connections at {half:,.0f}/s, half of the most"
+        table.add(f"{name}: p50 ms", result.percentile_ms(50))
+        table.add(f"{name}: p99 ms", result.percentile_ms(99))
+
+
+class Compactions:
+    """CompactBlocks in the worker of a running Footfall, with readers of other accounts beside it."""
+
+    def __init__(self, server: CassandraServer, temporal_address: str, reads: Reads) -> None:
+        self._server = server
+        self._address = temporal_address
+        self._reads = reads
+
+    def measure(self, table: Table, accounts: int, pace: int) -> None:
+        """Eight weeks of so many accounts, each with ten deltas of five interactions a week."""
+        asyncio.run(self._fill(accounts, pace))
+        idle = self._reads.load("sealed", 100, 50, 4, _READS_A_SECOND)
+        handle_id = asyncio.run(self._start(pace))
+        during = self._reads.load("sealed", 100, 50, 4, _READS_A_SECOND)
+        done, seconds = asyncio.run(self._wait(handle_id))
+        words = "as fast as it can" if pace > _UNPACED_ABOVE else f"at a pace of {pace:,}/s"
+        table.add(f"compaction {words}: events/s", done.events / seconds, "≥ 50,000" if pace > _UNPACED_ABOVE else "")
+        table.add(f"compaction {words}: interactions a folded week", done.events / done.weeks_folded)
+        table.add(f"compaction {words}: bytes after by before", done.bytes_after / done.bytes_before)
+        table.add(f"reads of 50 at {_READS_A_SECOND:.0f}/s before: p50 ms", idle.percentile_ms(50))
+        table.add(f"reads of 50 at {_READS_A_SECOND:.0f}/s before: p99 ms", idle.percentile_ms(99))
+        for percent in (50, 99):
+            table.add(f"compaction {words}: reads of 50 meanwhile: p{percent} ms", during.percentile_ms(percent))
+            ratio = during.percentile_ms(percent) / idle.percentile_ms(percent)
+            table.add(f"compaction {words}: reads meanwhile by before, p{percent}", ratio, "≤ 2")
+
+    async def _fill(self, accounts: int, seed: int) -> None:
+        fill, week = Fill(seed), week_of(NOW_US)
+        async with block_store(self._server) as (_, store):
+            for number in range(accounts):
+                starts = [week_start_us(week - ago) for ago in range(1, 9)]
+                minutes = [start + minute * 60_000_000 for start in starts for minute in range(50)]
+                rows = intake_rows([fill.one(f"c{seed}-{number}", minute) for minute in minutes], 5)
+                await persist(store, rows)
+
+    async def _start(self, pace: int) -> str:
+        client = await Client.connect(self._address)
+        handle = await client.start_workflow(
+            COMPACT_BLOCKS, CompactionInput(24, pace), id=f"bench-{uuid4()}", task_queue=TASK_QUEUE
+        )
+        return handle.id
+
+    async def _wait(self, workflow_id: str) -> tuple[CompactionResult, float]:
+        client = await Client.connect(self._address)
+        handle = client.get_workflow_handle(workflow_id, result_type=CompactionResult)
+        done = await handle.result()
+        described = await handle.describe()
+        assert described.close_time is not None
+        return done, (described.close_time - described.start_time).total_seconds()
+
+
+async def measure_growth(table: Table, server: CassandraServer, sizes: Sequence[tuple[int, int]]) -> None:
+    """From a thousand to millions of interactions: what writing and reading cost as the tables fill."""
+    fill, picker = Fill(5), random.Random(5)
+    span = (WEEKS - 1) * 7 * 86_400_000_000
+    total = 0
+    async with block_store(server) as (_, store):
+        for events, accounts in sizes:
+            name = f"{events:,} events, {accounts:,} accounts"
+            started = time.perf_counter()
+            while total < events:
+                count = min(20_000, events - total)
+                made = [
+                    fill.one(f"g{picker.randrange(accounts)}", NOW_US - picker.randrange(span)) for _ in range(count)
+                ]
+                await persist(store, intake_rows(made))
+                total += count
+            table.add(f"{name}: made and persisted, events/s", events / (time.perf_counter() - started))
+            times = []
+            for _ in range(300):
+                account = f"g{picker.randrange(accounts)}"
+                before = time.perf_counter()
+                await read_history(store, account, HistoryRange(NOW_US - span, NOW_US + 1), 500)
+                times.append((time.perf_counter() - before) * 1000)
+            times.sort()
+            table.add(f"{name}: history of at most 500, p50 ms", times[150])
+            table.add(f"{name}: history of at most 500, p99 ms", times[297])
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Small and short.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for block_store.md and .json.")] = None,
+    most_events: Annotated[int, typer.Option(help="Where growth ends.")] = 10_000_000,
+) -> None:
+    seconds, accounts = (3.0, 50) if quick else (10.0, 200)
+    tables = {name: Table() for name in ("Persist", "Reads over HTTP", "Compaction", "Growth")}
+    with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, data_folder() as data:
+        server = CassandraServer(Path(folder) / "cassandra", Path(folder), heap_mb=2_048)
+        server.start()
+        try:
+            with footfall_up(data, server.environment) as (instance, _):
+                reads = Reads(instance.api_url, seconds)
+                uvloop.run(measure_persist(tables["Persist"], server, 50_000 if quick else 200_000))
+                for sealed in (False, True):
+                    for events in (50, 500, 2_000):
+                        uvloop.run(fill_accounts(server, accounts, events, sealed=sealed))
+                        reads.measure(tables["Reads over HTTP"], "sealed" if sealed else "deltas", accounts, events)
+                compactions = Compactions(server, instance.temporal_address, reads)
+                for pace in (10**9, 20_000):
+                    compactions.measure(tables["Compaction"], 200 if quick else 1_500, pace)
+            grow = [size for size in _SIZES if size[0] <= (100_000 if quick else most_events)]
+            uvloop.run(measure_growth(tables["Growth"], server, grow))
+        finally:
+            server.stop()
+    if out is not None:
+        machine = describe_hardware(f"Cassandra {VERSION} with a heap of 2 GiB")
+        write_page(out, "block_store", "The block store on Cassandra", machine, tables)
+
+
+if __name__ == "__main__":
+    typer.run(main)

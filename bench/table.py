@@ -1,0 +1,41 @@
+"""Figures of a run, and the page that shows them."""
+
+import json
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Table:
+    """Figures by name, one value a round."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+
+    def add(self, name: str, value: float, target: str = "") -> None:
+        self.values.setdefault(name, []).append(value)
+        self.targets[name] = target
+        print(f"  {name}: {value:,.2f}", flush=True)
+
+    def markdown(self) -> str:
+        lines = ["| figure | median | min - max | target |", "| --- | --- | --- | --- |"]
+        for name, values in self.values.items():
+            median, low, high = (_number(one) for one in (statistics.median(values), min(values), max(values)))
+            spread = f"{low} - {high}" if len(values) > 1 else ""
+            lines.append(f"| {name} | {median} | {spread} | {self.targets[name]} |")
+        return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+def write_page(out: Path, name: str, title: str, machine: str, tables: dict[str, Table]) -> None:
+    """`name`.md and `name`.json in the folder `out`, a section a table."""
+    out.mkdir(parents=True, exist_ok=True)
+    sections = [f"## {heading}\n\n{table.markdown()}\n" for heading, table in tables.items()]
+    page = "\n".join([f"# {title}\n", f"`python -m bench.{name}`\n", f"{machine}\n", *sections])
+    (out / f"{name}.md").write_text(page)
+    figures = {heading: table.values for heading, table in tables.items()}
+    (out / f"{name}.json").write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
