@@ -7,11 +7,11 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
-from cassandra.query import BatchStatement, BatchType, PreparedStatement
+from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from domain.week import WEEKS_KEPT, WEEKS_PER_SLOT_TABLE, week_start_us
 from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
-from store.cql import CqlSession, Profile, Row
+from store.cql import CqlSession, Profile, Row, bigint_bytes, bound, int_bytes, text_bytes, uuids_bytes
 from store.queries import load_queries
 
 _QUERIES = load_queries("store.blocks", "cql.cql")
@@ -34,15 +34,13 @@ _FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
 
 _week = attrgetter("week")
 
-_Write = tuple[PreparedStatement, Sequence[object]]
-
 
 class _Unit(NamedTuple):
-    """Writes to one partition that go together: an account, the bytes of its values, statements with values."""
+    """Writes to one partition that go together: an account, the bytes of its values, statements."""
 
     account_id: str
     byte_count: int
-    writes: Sequence[_Write]
+    writes: Sequence[BoundStatement]
 
 
 class CqlBlockStore:
@@ -116,48 +114,49 @@ class CqlBlockStore:
         await self._session.execute(self._statements["ping"], profile="read")
 
     async def _read(self, account_id: str, first_week: int, last_week: int, profile: Profile) -> list[Block]:
-        values = (account_id, first_week, last_week)
+        values = [text_bytes(account_id), int_bytes(first_week), int_bytes(last_week)]
         tables = _tables(first_week, last_week)
         if len(tables) == 1:
-            rows = await self._session.execute(self._reads[tables.pop()], values, profile=profile)
+            rows = await self._session.execute(bound(self._reads[tables.pop()], values), profile=profile)
             return [_block(account_id, row) for row in rows]
         answers = await asyncio.gather(
-            *(self._session.execute(self._reads[table], values, profile=profile) for table in tables)
+            *(self._session.execute(bound(self._reads[table], values), profile=profile) for table in tables)
         )
         blocks = [_block(account_id, row) for rows in answers for row in rows]
         blocks.sort(key=_week, reverse=True)
         return blocks
 
-    def _insert(self, block: Block, now_s: float) -> _Write:
-        values = (
-            block.account_id,
-            block.week,
-            block.block_id,
-            int(block.sealed),
-            block.event_count,
+    def _insert(self, block: Block, now_s: float) -> BoundStatement:
+        values = [
+            text_bytes(block.account_id),
+            int_bytes(block.week),
+            block.block_id.bytes,
+            int_bytes(block.sealed),
+            int_bytes(block.event_count),
             block.data,
-            _ttl_s(block.week, now_s),
-        )
-        return self._writes[_table(block.week)], values
+            int_bytes(_ttl_s(block.week, now_s)),
+        ]
+        return bound(self._writes[_table(block.week)], values)
 
     def _replacement(self, fold: Fold, now_s: float) -> _Unit:
         account_id, week = fold.metadata.account_id, fold.metadata.week
         inserts = [self._insert(block, now_s) for block in fold.added]
-        remove = self._removes[_table(week)], (account_id, week, list(fold.removed))
+        removed = [text_bytes(account_id), int_bytes(week), uuids_bytes(fold.removed)]
+        remove = bound(self._removes[_table(week)], removed)
         byte_count = sum(len(block.data) for block in fold.added) + _UUID_BYTES * len(fold.removed)
         return _Unit(account_id, byte_count, [*inserts, remove])
 
-    def _insert_metadata(self, one: WeekMetadata, now_s: float) -> _Write:
-        values = (
-            one.account_id,
-            one.week,
-            one.event_count,
-            one.byte_count,
-            one.first_at_us,
-            one.last_at_us,
-            _ttl_s(one.week, now_s),
-        )
-        return self._statements["write_metadata"], values
+    def _insert_metadata(self, one: WeekMetadata, now_s: float) -> BoundStatement:
+        values = [
+            text_bytes(one.account_id),
+            int_bytes(one.week),
+            int_bytes(one.event_count),
+            bigint_bytes(one.byte_count),
+            bigint_bytes(one.first_at_us),
+            bigint_bytes(one.last_at_us),
+            int_bytes(_ttl_s(one.week, now_s)),
+        ]
+        return bound(self._statements["write_metadata"], values)
 
     async def _write_all(self, units: Iterable[_Unit]) -> None:
         """In unlogged batches, some at a time; on the first error the others under way are waited for."""
@@ -204,8 +203,8 @@ class _OpenBatch:
         return self._rows + len(unit.writes) <= _BATCH_ROWS and self._bytes + _unit_bytes(unit) <= _BATCH_BYTES
 
     def add(self, unit: _Unit) -> None:
-        for statement, values in unit.writes:
-            self.statement.add(statement, values)
+        for write in unit.writes:
+            self.statement.add(write)
         self._rows += len(unit.writes)
         self._bytes += _unit_bytes(unit)
 
