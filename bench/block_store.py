@@ -62,7 +62,7 @@ async def measure_persist(table: Table, server: CassandraServer, events: int) ->
 async def _raw_batches(session: CqlSession, rows: int) -> None:
     """What the driver and the node do at the most: rows of 90 bytes, 100 a batch, values that are there already."""
     insert = await session.prepare(
-        "INSERT INTO {keyspace}.weeks_1_to_8 (account_id, week, block_id, sealed, event_count, data) "
+        "INSERT INTO {keyspace}.blocks (account_id, week, block_id, sealed, event_count, data) "
         "VALUES (?, 1, ?, 0, 1, ?) USING TTL 86400"
     )
     data, ids = b"x" * 90, [uuid4() for _ in range(100)]

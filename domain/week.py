@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 WEEKS_KEPT = 24
-WEEKS_PER_SLOT_TABLE = 8
+WEEKS_PER_PARTITION = 8
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY = date(1969, 12, 29)

@@ -1,21 +1,19 @@
-"""The block store on ScyllaDB or Cassandra: blind inserts, three tables of eight week slots, rows that end by TTL."""
+"""The block store on ScyllaDB or Cassandra: blind inserts, one partition an account, rows that end by TTL."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from operator import attrgetter
 from typing import NamedTuple
 
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
-from domain.week import WEEKS_KEPT, WEEKS_PER_SLOT_TABLE, week_start_us
+from domain.week import WEEKS_KEPT, week_start_us
 from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
-from store.cql import CqlSession, Profile, Row, bigint_bytes, bound, int_bytes, text_bytes, uuids_bytes
+from store.cql import CqlSession, Profile, bigint_bytes, bound, int_bytes, text_bytes, uuids_bytes
 from store.queries import load_queries
 
 _QUERIES = load_queries("store.blocks", "cql.cql")
-_SLOT_TABLES = ("weeks_1_to_8", "weeks_9_to_16", "weeks_17_to_24")
 
 # A week's blocks live for as long as any of its moments is in keep, and one week longer, for clocks and late reads.
 _WEEKS_LIVED = WEEKS_KEPT + 2
@@ -32,8 +30,6 @@ _SUMMARIES_A_PAGE = 2_000
 _MOST_RANGES = 1_024
 _FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
 
-_week = attrgetter("week")
-
 
 class _Unit(NamedTuple):
     """Writes to one partition that go together: an account, the bytes of its values, statements."""
@@ -44,16 +40,12 @@ class _Unit(NamedTuple):
 
 
 class CqlBlockStore:
-    """Blocks as rows of the account's partition in the table of their week's slot."""
+    """Blocks as rows of their account's partition."""
 
     def __init__(self, session: CqlSession, statements: Mapping[str, PreparedStatement]) -> None:
         """For `prepared`, which gives the statements."""
         self._session = session
         self._statements = statements
-        self._writes, self._reads, self._removes, self._surveys = (
-            [statements[f"{what}_{table}"] for table in _SLOT_TABLES]
-            for what in ("write", "read", "remove", "survey")
-        )
 
     @classmethod
     async def prepared(cls, session: CqlSession) -> "CqlBlockStore":
@@ -73,7 +65,6 @@ class CqlBlockStore:
         )
 
     async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
-        """One query a table, side by side: at most three, whatever the range."""
         return await self._read(account_id, first_week, last_week, "read")
 
     def ranges(self) -> list[TokenRange]:
@@ -84,19 +75,16 @@ class CqlBlockStore:
         return [TokenRange(*pair) for pair in pairwise(bounds)]
 
     async def survey(self, within: TokenRange, first_week: int, last_week: int) -> AsyncIterator[list[WeekSummary]]:
-        for table in _tables(first_week, last_week):
-            pages = self._session.pages(
-                self._surveys[table], (*within, first_week, last_week), rows_a_page=_SUMMARIES_A_PAGE
-            )
-            async for page in pages:
-                yield [one for one in map(WeekSummary._make, page) if one.block_count > 1 or not one.sealed_count]
+        values = (*within, first_week, last_week)
+        async for page in self._session.pages(self._statements["survey"], values, rows_a_page=_SUMMARIES_A_PAGE):
+            yield [one for one in map(WeekSummary._make, page) if one.block_count > 1 or not one.sealed_count]
 
     async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         """At the consistency of writes, so that it overlaps with every one of them."""
         return await self._read(account_id, first_week, last_week, "write")
 
     async def fold(self, folds: Sequence[Fold]) -> None:
-        """What a batch does to one partition of one table is atomic and isolated: a fold is never cut in two."""
+        """What a batch does to one partition of a table is atomic and isolated: a fold is never cut in two."""
         now_s = time.time()
         await self._write_all(
             _Unit(fold.metadata.account_id, 0, (self._insert_metadata(fold.metadata, now_s),)) for fold in folds
@@ -115,16 +103,11 @@ class CqlBlockStore:
 
     async def _read(self, account_id: str, first_week: int, last_week: int, profile: Profile) -> list[Block]:
         values = [text_bytes(account_id), int_bytes(first_week), int_bytes(last_week)]
-        tables = _tables(first_week, last_week)
-        if len(tables) == 1:
-            rows = await self._session.execute(bound(self._reads[tables.pop()], values), profile=profile)
-            return [_block(account_id, row) for row in rows]
-        answers = await asyncio.gather(
-            *(self._session.execute(bound(self._reads[table], values), profile=profile) for table in tables)
-        )
-        blocks = [_block(account_id, row) for rows in answers for row in rows]
-        blocks.sort(key=_week, reverse=True)
-        return blocks
+        rows = await self._session.execute(bound(self._statements["read"], values), profile=profile)
+        return [
+            Block(account_id, week, block_id, event_count, data, sealed == 1)
+            for week, block_id, sealed, event_count, data in rows
+        ]
 
     def _insert(self, block: Block, now_s: float) -> BoundStatement:
         values = [
@@ -136,13 +119,13 @@ class CqlBlockStore:
             block.data,
             int_bytes(_ttl_s(block.week, now_s)),
         ]
-        return bound(self._writes[_table(block.week)], values)
+        return bound(self._statements["write"], values)
 
     def _replacement(self, fold: Fold, now_s: float) -> _Unit:
         account_id, week = fold.metadata.account_id, fold.metadata.week
         inserts = [self._insert(block, now_s) for block in fold.added]
         removed = [text_bytes(account_id), int_bytes(week), uuids_bytes(fold.removed)]
-        remove = bound(self._removes[_table(week)], removed)
+        remove = bound(self._statements["remove"], removed)
         byte_count = sum(len(block.data) for block in fold.added) + _UUID_BYTES * len(fold.removed)
         return _Unit(account_id, byte_count, [*inserts, remove])
 
@@ -211,20 +194,6 @@ class _OpenBatch:
 
 def _unit_bytes(unit: _Unit) -> int:
     return unit.byte_count + len(unit.writes) * (_ROW_BYTES + len(unit.account_id))
-
-
-def _block(account_id: str, row: Row) -> Block:
-    week, block_id, sealed, event_count, data = row
-    return Block(account_id, week, block_id, event_count, data, sealed == 1)
-
-
-def _table(week: int) -> int:
-    return week % WEEKS_KEPT // WEEKS_PER_SLOT_TABLE
-
-
-def _tables(first_week: int, last_week: int) -> set[int]:
-    """The tables that the weeks from first to last, both included, are in."""
-    return {_table(week) for week in range(first_week, min(last_week, first_week + WEEKS_KEPT - 1) + 1)}
 
 
 def _ttl_s(week: int, now_s: float) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from operator import attrgetter
 
-from domain.week import WEEKS_KEPT, WEEKS_PER_SLOT_TABLE, from_us, to_us
+from domain.week import WEEKS_KEPT, WEEKS_PER_PARTITION, from_us, to_us
 from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
 from store.postgres import Connection, Pool, transaction, translated_errors
 from store.queries import load_queries
@@ -72,16 +72,16 @@ class PostgresBlockStore:
 
     async def maintain(self, this_week: int) -> None:
         """Partitions from the oldest week in keep to the next 8 weeks; older ones go."""
-        oldest = (this_week - WEEKS_KEPT) // WEEKS_PER_SLOT_TABLE
-        newest = this_week // WEEKS_PER_SLOT_TABLE + 1
+        oldest = (this_week - WEEKS_KEPT) // WEEKS_PER_PARTITION
+        newest = this_week // WEEKS_PER_PARTITION + 1
         with translated_errors():
             for slot in range(oldest, newest + 1):
-                bounds = (str(slot * WEEKS_PER_SLOT_TABLE), str((slot + 1) * WEEKS_PER_SLOT_TABLE))
+                bounds = (str(slot * WEEKS_PER_PARTITION), str((slot + 1) * WEEKS_PER_PARTITION))
                 await self._pool.fetchval(_QUERIES["make_partition"], _name(slot), *bounds)
             for row in await self._pool.fetch(_QUERIES["partitions"]):
                 if row["name"] < _name(oldest):
                     await self._pool.execute(_QUERIES["drop_partition"], row["name"])
-            await self._pool.execute(_QUERIES["forget_metadata"], oldest * WEEKS_PER_SLOT_TABLE)
+            await self._pool.execute(_QUERIES["forget_metadata"], oldest * WEEKS_PER_PARTITION)
 
     async def ping(self) -> None:
         with translated_errors():

@@ -30,7 +30,7 @@ async def store(request: pytest.FixtureRequest, pool: Pool, cql_session: CqlSess
     """An empty one of each kind."""
     if request.param == "postgres":
         return PostgresBlockStore(pool)
-    for table in ("weeks_1_to_8", "weeks_9_to_16", "weeks_17_to_24", "metadata"):
+    for table in ("blocks", "metadata"):
         await cql_session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
     return await CqlBlockStore.prepared(cql_session)
 

@@ -191,7 +191,7 @@ class BlockStoreContract:
     async def test_week_24_falls_out(
         self, store: BlockStore, account: str, event: Callable[..., Interaction]
     ) -> None:
-        """24 weeks back to the microsecond, in the week that shares its slot with this one."""
+        """24 weeks back to the microsecond."""
         now = now_us()
         edge = now - WEEKS_KEPT * _WEEK_US
         await store.write([block([event(occurred_at=at)]) for at in (now, edge, edge - 1)])
