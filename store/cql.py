@@ -1,14 +1,14 @@
 """Connections to ScyllaDB or Cassandra, and the one place where the driver's errors become ours.
 
-The driver has a thread of its own for its sockets and hands results to callbacks there. `CqlSession` brings them to
-the event loop: no thread a call, and however many results arrive at once, the loop is woken once.
+The driver's sockets are on our event loop (store/cql_loop.py), and its callbacks come there: no thread a call.
 """
 
 import asyncio
 import socket
 import ssl
 import struct
-from collections import deque
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from cassandra.protocol import ErrorMessage, OverloadedErrorMessage, ServerError
 from cassandra.query import BoundStatement, PreparedStatement, Statement, tuple_factory
 
 from domain.errors import FootfallError, InvalidInputError, PermanentError, TransientError
+from store.cql_loop import connections_on
 
 Row: TypeAlias = tuple[Any, ...]
 Profile = Literal["read", "write"]
@@ -41,6 +42,9 @@ Profile = Literal["read", "write"]
 _CONNECT_TIMEOUT_S = 10.0
 _RECONNECT_S = (0.5, 30.0)
 _UUID_LENGTH = struct.pack(">i", 16)
+# For so long after a connection was closed, queries start in a thread: the driver waits up to 2 s for a connection of
+# a node that it does not know to be down, and finds that out by its heartbeats, every 30 s, at the latest.
+_CAREFUL_S = 90.0
 _PROTOCOL = 4  # what ScyllaDB and Cassandra both speak
 
 # The server or the way to it could not do it now. A timeout leaves open whether a write was done: all of ours may
@@ -111,8 +115,7 @@ class CqlSession:
         self.keyspace = keyspace
         self._session = session
         self._loop = asyncio.get_running_loop()
-        self._arrived: deque[tuple[asyncio.Future[list[Row]], list[Row], BaseException | None]] = deque()
-        self._woken = False
+        self._thread = threading.get_ident()
 
     async def prepare(self, query: str) -> PreparedStatement:
         """A statement, known to all nodes; all of ours may be sent twice, so the driver is told."""
@@ -139,7 +142,7 @@ class CqlSession:
         if isinstance(statement, str):
             statement = self._qualified(statement)
         try:  # and no context manager: this is the hottest path of the reads
-            response = self._session.execute_async(statement, values, execution_profile=profile)
+            response = await self._start(statement, values, profile)
             arrive = partial(self._page_arrived, response, future, [])
             response.add_callbacks(arrive, partial(self._arrive, future, []))
             return await future
@@ -156,7 +159,7 @@ class CqlSession:
         while True:
             future: asyncio.Future[list[Row]] = self._loop.create_future()
             with translated_errors():
-                response = self._session.execute_async(bound, execution_profile="write", paging_state=state)
+                response = await self._start(bound, None, "write", state)
                 response.add_callbacks(partial(self._arrive_rows, future), partial(self._arrive, future, []))
                 rows = await future
             yield rows
@@ -164,13 +167,27 @@ class CqlSession:
             if state is None:
                 return
 
+    async def _start(
+        self,
+        statement: Statement | PreparedStatement | str,
+        values: Sequence[object] | None,
+        profile: Profile,
+        paging_state: bytes | None = None,
+    ) -> ResponseFuture:
+        start = partial(
+            self._session.execute_async, statement, values, execution_profile=profile, paging_state=paging_state
+        )
+        if time.monotonic() - self.cluster.connection_class.last_closed_s < _CAREFUL_S:
+            return await self._loop.run_in_executor(None, start)
+        return start()
+
     def _qualified(self, query: str) -> str:
         return query.replace("{keyspace}", self.keyspace)
 
     def _page_arrived(
         self, response: ResponseFuture, future: "asyncio.Future[list[Row]]", sofar: list[Row], page: list[Row] | None
     ) -> None:
-        """In the driver's thread, once a page."""
+        """Once a page."""
         if not response.has_more_pages:
             self._arrive(future, [*sofar, *page] if sofar and page else page or sofar, None)
             return
@@ -181,23 +198,20 @@ class CqlSession:
         self._arrive(future, page or [], None)
 
     def _arrive(self, future: "asyncio.Future[list[Row]]", rows: list[Row], error: BaseException | None) -> None:
-        """In the driver's thread: leaves a result, then wakes the loop unless it is on its way already."""
-        self._arrived.append((future, rows, error))
-        if not self._woken and not self._loop.is_closed():
-            self._woken = True
-            self._loop.call_soon_threadsafe(self._deliver)
+        """On the loop, but for what went wrong in one of the driver's threads."""
+        if threading.get_ident() == self._thread:
+            _settle(future, rows, error)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_settle, future, rows, error)
 
-    def _deliver(self) -> None:
-        """In the loop. The flag falls before the queue is emptied: what is left after that wakes the loop again."""
-        self._woken = False
-        while self._arrived:
-            future, rows, error = self._arrived.popleft()
-            if future.done():
-                continue  # cancelled meanwhile
-            if error is None:
-                future.set_result(rows)
-            else:
-                future.set_exception(error)
+
+def _settle(future: "asyncio.Future[list[Row]]", rows: list[Row], error: BaseException | None) -> None:
+    if future.done():
+        return  # cancelled meanwhile
+    if error is None:
+        future.set_result(rows)
+    else:
+        future.set_exception(error)
 
 
 @asynccontextmanager
@@ -248,6 +262,7 @@ def _driver(cluster: CqlCluster) -> Cluster:
         else PlainTextAuthProvider(cluster.username, cluster.password or ""),
         ssl_context=cluster.tls,
         # Without it a batch of more than one packet waits 40 ms for an acknowledgement that the node holds back.
+        connection_class=connections_on(asyncio.get_running_loop()),
         sockopts=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         execution_profiles={"read": profile(read, eager), "write": profile(write, NoSpeculativeExecutionPolicy())},
     )

@@ -8,20 +8,25 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class SlowLink:
-    """A TCP port of its own in front of a server; answers wait while it is held, requests do not."""
+    """A TCP port of its own in front of a server, whose answers or requests can be held."""
 
     def __init__(self, connect: Callable[[], Awaitable[_Streams]]) -> None:
         self._connect = connect
-        self._open = asyncio.Event()
-        self._open.set()
+        self._answers_pass, self._requests_pass = asyncio.Event(), asyncio.Event()
+        self.let_go()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
     def hold(self) -> None:
-        self._open.clear()
+        """Answers wait, requests do not."""
+        self._answers_pass.clear()
+
+    def hold_requests(self) -> None:
+        self._requests_pass.clear()
 
     def let_go(self) -> None:
-        self._open.set()
+        self._answers_pass.set()
+        self._requests_pass.set()
 
     def cut(self) -> None:
         """Ends every connection, as a server that dies."""
@@ -33,16 +38,16 @@ class SlowLink:
         self._writers |= {writer, there_writer}
         try:
             await asyncio.gather(
-                self._copy(reader, there_writer, held=False), self._copy(there_reader, writer, held=True)
+                self._copy(reader, there_writer, self._requests_pass),
+                self._copy(there_reader, writer, self._answers_pass),
             )
         finally:
             self._writers -= {writer, there_writer}
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: asyncio.Event) -> None:
         with suppress(ConnectionError):
             while data := await reader.read(65_536):
-                if held:
-                    await self._open.wait()
+                await passes.wait()
                 writer.write(data)
                 await writer.drain()
         writer.close()
