@@ -22,6 +22,8 @@ _log = logging.getLogger(__name__)
 _WEEKS_AT_ONCE = 128
 # Of one go, so that a few huge accounts do not fill the memory.
 _EVENTS_AT_ONCE = 100_000
+# What is folded in one go, by the pace: short goes with pauses between leave readers their turn.
+_GO_S = 0.05
 
 pause = asyncio.sleep
 _week = attrgetter("week")
@@ -51,7 +53,7 @@ class Compaction:
             within = TokenRange(work.start, work.end)
             async for page in self._blocks.survey(within, work.first_week, work.this_week):
                 due = [one for one in page if is_due(one, work.this_week, self._busy_blocks)]
-                for some in _cut(due):
+                for some in _cut(due, pace.events_a_go):
                     one_more = await self._fold(some)
                     done = done.plus(one_more)
                     await pace.wait(one_more.events)
@@ -94,6 +96,7 @@ class _Pace:
 
     def __init__(self, events_a_second: int) -> None:
         self._events_a_second = events_a_second
+        self.events_a_go = min(int(events_a_second * _GO_S), _EVENTS_AT_ONCE)
         self._free_at = asyncio.get_running_loop().time()
 
     async def wait(self, events: int) -> None:
@@ -103,11 +106,12 @@ class _Pace:
         await pause(max(0.0, self._free_at - now))
 
 
-def _cut(due: list[WeekSummary]) -> list[list[WeekSummary]]:
+def _cut(due: list[WeekSummary], events_a_go: int) -> list[list[WeekSummary]]:
+    """Each part as many as go together, or one that is larger by itself."""
     parts: list[list[WeekSummary]] = []
-    events = _EVENTS_AT_ONCE
+    events = 0
     for one in due:
-        if events + one.event_count > _EVENTS_AT_ONCE or len(parts[-1]) >= _WEEKS_AT_ONCE:
+        if not parts or events + one.event_count > events_a_go or len(parts[-1]) >= _WEEKS_AT_ONCE:
             parts.append([])
             events = 0
         parts[-1].append(one)
