@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         description="Deltas at which an account's week is compacted before it ends.",
     )
     compact_events_per_s: int = Field(
-        50_000, ge=1, description="Pace of compaction: interactions folded in a second, at the most."
+        20_000, ge=1, description="Pace of compaction: interactions folded in a second, at the most."
     )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body in bytes; 413 beyond.")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
