@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from api.cursors import read_cursor, write_cursor
 from api.parsing import MOST_AHEAD_US, MOST_BACK_US
+from api.paths import know_text_in_paths
 from api.problems import invalid
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, EventType, HistoryOut
@@ -17,6 +18,7 @@ from domain.week import WEEKS_KEPT, to_us
 from intake.ledger import now_us
 from store.blocks.history import HistoryRange, read_history
 
+know_text_in_paths()
 router = APIRouter(tags=["interactions"])
 
 MAX_ITEMS = 2_000
@@ -29,7 +31,7 @@ class _Place(NamedTuple):
     event_id: bytes
 
 
-@router.get("/interactions/{account_id:path}", response_model=HistoryOut, responses=problems(422, 503))
+@router.get("/interactions/{account_id:text}", response_model=HistoryOut, responses=problems(422, 503))
 async def account_interactions(
     request: Request,
     account_id: Annotated[str, Path(min_length=1, max_length=MAX_ID)],

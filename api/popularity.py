@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.cursors import read_cursor, write_cursor
+from api.paths import know_text_in_paths
 from api.problems import Problem
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, PopularityOut, TopOut
@@ -14,6 +15,7 @@ from api.services import Services
 from domain.event_types import SCORE_UNIT
 from store.popularity import AfterProduct, Popularity
 
+know_text_in_paths()
 router = APIRouter(tags=["popularity"])
 
 Window = Literal["all", "1d", "7d", "30d"]
@@ -66,7 +68,7 @@ async def top_products(
     )
 
 
-@router.get("/popularity/{product_id:path}", response_model=PopularityOut, responses=problems(404, 422, 503))
+@router.get("/popularity/{product_id:text}", response_model=PopularityOut, responses=problems(404, 422, 503))
 async def product_popularity(
     request: Request, product_id: Annotated[str, Path(min_length=1, max_length=MAX_ID)]
 ) -> Response:

@@ -74,6 +74,7 @@ class Stack:
                     return
             except (urllib.error.URLError, OSError):
                 if time.monotonic() > deadline or any(one.poll() is not None for one in self.processes.values()):
+                    self.stop()
                     log = (self.logs / "api.log").read_text()
                     raise AssertionError(f"the stack does not come up:\n{log[-3000:]}") from None
                 time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx
@@ -23,7 +24,7 @@ def _ago(**time: float) -> str:
 
 
 async def test_a_history_has_what_was_sent(http: httpx.AsyncClient) -> None:
-    account = f"account/{uuid4()} ü?"
+    account = f"a/{uuid4()} ü?\n\\\n"
     metadata = {"price": "12.50", "currency": "EUR", "quantity": 2, "big": 10**30, "nested": {"a": [1.5, None, "x"]}}
     sent = body(
         account_id=account,
@@ -34,7 +35,7 @@ async def test_a_history_has_what_was_sent(http: httpx.AsyncClient) -> None:
     )
     sent["occurred_at"] = _ago(days=1)
     accepted = await _record(http, sent)
-    (item,) = (await http.get(f"/interactions/{account.replace('?', '%3F')}")).json()["items"]
+    (item,) = (await http.get(f"/interactions/{quote(account, safe='')}")).json()["items"]
     assert item.pop("user_agent").startswith("python-httpx/")
     assert item.pop("ip_address") == "127.0.0.1"
     assert datetime.fromisoformat(item.pop("occurred_at")) == datetime.fromisoformat(sent.pop("occurred_at"))

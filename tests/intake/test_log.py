@@ -83,6 +83,14 @@ async def test_the_same_events_from_many_sides_at_once_count_once(log: IntakeLog
     assert sorted(await _event_ids(log, *batches)) == sorted(event.interaction.event_id for event in events)
 
 
+async def test_partitions_can_be_made_from_many_sides_at_once(pool: Pool) -> None:
+    """API and worker start at the same moment, and both find days missing."""
+    day = datetime.now(UTC).date() + timedelta(days=30)
+    made = await asyncio.gather(*(LedgerPartitions(pool, 7).make(day) for _ in range(8)))
+    names = [name for one in made for name in one]
+    assert len(names) == len(set(names)) == 12
+
+
 async def test_late_events_are_known_too_and_forgotten_with_the_window(log: IntakeLog, pool: Pool) -> None:
     day = LedgerDays(7).file_under(now_us() - 60 * DAY_US, now_us())
     assert day == LATE_DAY
