@@ -98,6 +98,19 @@ def decode_block(data: bytes, account_id: str) -> list[Interaction]:
         raise CorruptBlockError(f"block of {account_id!r}: {error}") from error
 
 
+def event_ids(data: bytes) -> list[bytes]:
+    """The event ids of a block of any version, without its columns being looked at where they stand apart.
+
+    Raises:
+        CorruptBlockError: see `decode_block`.
+
+    """
+    if data[:1] == b"\1":
+        return [one.event_id for one in decode_block(data, "")]
+    ids, _, _, _ = _frame(data)
+    return [ids[at : at + _ID_BYTES] for at in range(0, len(ids), _ID_BYTES)]
+
+
 def time_span(data: bytes) -> tuple[int, int]:
     """The earliest and the latest occurred_at in a block, microseconds since the Unix epoch.
 
@@ -118,6 +131,15 @@ def time_span(data: bytes) -> tuple[int, int]:
 
 def _read(data: bytes) -> tuple[bytes, Columns]:
     """Event ids and columns of a block of version 2."""
+    ids, codec, stored, length = _frame(data)
+    try:
+        return ids, decode_columns(expand(codec, stored, length))
+    except msgspec.DecodeError as error:
+        raise CorruptBlockError(str(error)) from error
+
+
+def _frame(data: bytes) -> tuple[bytes, int, bytes, int]:
+    """Event ids of a block of version 2, and its columns: codec, bytes as stored, length before compression."""
     if len(data) < _HEAD.size:
         raise CorruptBlockError(f"a block is at least {_HEAD.size} bytes long, this one has {len(data)}")
     version, codec, expected = _HEAD.unpack_from(data)
@@ -131,10 +153,7 @@ def _read(data: bytes) -> tuple[bytes, Columns]:
     ids = body[at : at + count * _ID_BYTES]
     if not count or len(ids) != count * _ID_BYTES:
         raise CorruptBlockError(f"the block does not hold {count} event ids")
-    try:
-        return ids, decode_columns(expand(codec, body[at + len(ids) :], length))
-    except msgspec.DecodeError as error:
-        raise CorruptBlockError(str(error)) from error
+    return ids, codec, body[at + len(ids) :], length
 
 
 def _checksum(codec: int, body: bytes) -> int:

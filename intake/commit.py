@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from domain.errors import FootfallError, TransientError
 from intake.dispatch import Dispatcher
+from intake.late import LateEvents
 from intake.log import IntakeLog, NewInteraction
 
 _log = logging.getLogger(__name__)
@@ -32,8 +33,9 @@ class _Waiting:
 class GroupCommit:
     """Commits requests in groups: at once when idle, else with whatever gathers during the commit in flight."""
 
-    def __init__(self, log: IntakeLog, dispatcher: Dispatcher, *, max_events: int) -> None:
+    def __init__(self, log: IntakeLog, dispatcher: Dispatcher, late: LateEvents, *, max_events: int) -> None:
         self._log = log
+        self._late = late
         self._dispatcher = dispatcher
         self._max_events = max_events
         self._waiting: list[_Waiting] = []
@@ -47,8 +49,17 @@ class GroupCommit:
 
         Raises:
             TransientError: not durable now, or not known to be; the same ids may safely be sent again.
+            CorruptBlockError: of a late event can't be known whether it came before.
 
         """
+        in_blocks = await self._late.known(events)
+        if not in_blocks:
+            return await self._commit(events)
+        fresh = [one for one in events if one.interaction.event_id not in in_blocks]
+        accepted = await self._commit(fresh) if fresh else Accepted(0, 0, None)
+        return replace(accepted, duplicates=accepted.duplicates + len(events) - len(fresh))
+
+    async def _commit(self, events: Sequence[NewInteraction]) -> Accepted:
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Waiting(events, answer))
         self.waiting_events += len(events)

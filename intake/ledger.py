@@ -51,8 +51,11 @@ class LedgerPartitions:
         return made
 
     async def drop(self, today: date | None = None) -> list[str]:
-        """Drops the days behind the window, and forgets late events accepted before it; the dropped names."""
-        today = today or datetime.now(UTC).date()
+        """Drops the days behind the window, and forgets late events accepted before it; the dropped names.
+
+        Ids of rows that are still in the log are kept, however old: no block may know them yet.
+        """
+        today = await self._oldest_accepted(today or datetime.now(UTC).date())
         oldest = today - timedelta(days=2 * self._window_days + 1)
         dropped = []
         with translated_errors():
@@ -66,6 +69,12 @@ class LedgerPartitions:
             await self._pool.execute(_QUERIES["forget_late_events"], earliest_id(midnight))
             await self._pool.execute(_QUERIES["forget_batches"], timedelta(days=self._window_days))
         return dropped
+
+    async def _oldest_accepted(self, today: date) -> date:
+        """The day on which the oldest row in the log was accepted, or today."""
+        with translated_errors():
+            row = await self._pool.fetchrow(_QUERIES["backlog"])
+        return today if row is None or row["oldest"] is None else min(today, row["oldest"].date())
 
 
 def now_us() -> int:

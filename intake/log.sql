@@ -138,6 +138,10 @@ SELECT drop_range_partition($1);
 -- $1 the smallest intake id to keep: ids are UUIDv7 and hold the time of acceptance.
 DELETE FROM event_ledger WHERE day < '2000-01-01' AND intake_id < $1;
 
+-- name: age
+-- How long ago this database was set up.
+SELECT now() - min(applied_at) FROM schema_migration;
+
 -- name: forget_batches
 DELETE FROM batch_end WHERE ended_at < now() - $1::interval;
 

@@ -20,6 +20,7 @@ from intake.backlog import Backlog
 from intake.carrier import Carrier
 from intake.commit import GroupCommit
 from intake.dispatch import Dispatcher
+from intake.late import LateEvents
 from intake.ledger import LedgerDays, LedgerPartitions
 from intake.log import IntakeLog
 from intake.receipts import Receipts
@@ -84,7 +85,9 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
             give_up_s=settings.sweep_after_s,
         )
         releases.add(dispatcher.released)
-        commit = GroupCommit(log, dispatcher, max_events=settings.commit_max_events)
+        blocks = await stack.enter_async_context(open_block_reader(settings, reads))
+        late = LateEvents(reads, blocks, settings.dedup_window_days)
+        commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events)
         stack.push_async_callback(dispatcher.drain)
         stack.push_async_callback(commit.drain)
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
@@ -92,7 +95,6 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         await _make_partitions(partitions)
         await _in_background(stack, backlog.keep_sampling())
         await _in_background(stack, _keep_partitions(partitions))
-        blocks = await stack.enter_async_context(open_block_reader(settings, reads))
         yield {
             "services": Services(
                 commit=commit,

@@ -93,6 +93,9 @@ class _OpeningBlockReader:
     async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         return await self._store().read(account_id, first_week, last_week)
 
+    async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
+        return await self._store().read_exact(account_id, first_week, last_week)
+
     async def ping(self) -> None:
         await self._store().ping()
 

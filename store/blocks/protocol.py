@@ -71,6 +71,9 @@ class BlockReader(Protocol):
     async def read(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         """The blocks of an account from `first_week` to `last_week`, both included, newest week first."""
 
+    async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
+        """As `read`, and sure to see every write and fold that was acknowledged before."""
+
     async def ping(self) -> None:
         """Returns when the store answers."""
 
@@ -86,9 +89,6 @@ class BlockStore(BlockReader, Protocol):
 
     def survey(self, within: TokenRange, first_week: int, last_week: int) -> AsyncIterator[list[WeekSummary]]:
         """The accounts and weeks of a range that have a delta, or more than one sealed block; in pages."""
-
-    async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
-        """As `read`, and sure to see every write and fold that was acknowledged before."""
 
     async def fold(self, folds: Sequence[Fold]) -> None:
         """Does each fold whole or not at all, metadata first; a reader sees its blocks before or after it."""

@@ -10,7 +10,9 @@ from domain.errors import TransientError
 from intake.backlog import Backlog
 from intake.commit import Accepted, GroupCommit
 from intake.dispatch import Dispatcher
+from intake.late import LateEvents
 from intake.log import IntakeLog, NewInteraction
+from store.blocks.postgres import PostgresBlockStore
 from store.postgres import Pool
 from tests.conftest import eventually
 from tests.factories import new_interaction
@@ -66,8 +68,13 @@ def dispatcher(starts: Starts) -> Dispatcher:
 
 
 @pytest.fixture
-def commit(log: HeldLog, dispatcher: Dispatcher) -> GroupCommit:
-    return GroupCommit(log, dispatcher, max_events=500)
+def late(pool: Pool) -> LateEvents:
+    return LateEvents(pool, PostgresBlockStore(pool), 7)
+
+
+@pytest.fixture
+def commit(log: HeldLog, dispatcher: Dispatcher, late: LateEvents) -> GroupCommit:
+    return GroupCommit(log, dispatcher, late, max_events=500)
 
 
 def _events(count: int) -> list[NewInteraction]:
@@ -172,9 +179,11 @@ async def test_quiet_starts_at_once_busy_lets_it_fill(
     await eventually(lambda: _equal(starts.batches, [first.batch_id, second.batch_id]))
 
 
-async def test_a_busy_process_paces_its_batches_and_a_few_events_never_wait(log: HeldLog, starts: Starts) -> None:
+async def test_a_busy_process_paces_its_batches_and_a_few_events_never_wait(
+    log: HeldLog, starts: Starts, late: LateEvents
+) -> None:
     dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=60, pace_s=0.2, give_up_s=1)
-    commit = GroupCommit(log, dispatcher, max_events=500)
+    commit = GroupCommit(log, dispatcher, late, max_events=500)
     first = await commit.submit(_events(50))
     await eventually(lambda: _equal(starts.batches, [first.batch_id]))
     dispatcher.released(first.batch_id)
@@ -195,9 +204,11 @@ async def test_a_full_batch_is_sealed_though_others_are_under_way(commit: GroupC
     await eventually(lambda: _equal(len(starts.batches), 2))
 
 
-async def test_an_old_batch_is_sealed_though_others_are_under_way(log: HeldLog, starts: Starts) -> None:
+async def test_an_old_batch_is_sealed_though_others_are_under_way(
+    log: HeldLog, starts: Starts, late: LateEvents
+) -> None:
     dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=0.05, pace_s=0, give_up_s=1)
-    commit = GroupCommit(log, dispatcher, max_events=500)
+    commit = GroupCommit(log, dispatcher, late, max_events=500)
     first, second = await commit.submit(_events(1)), await commit.submit(_events(1))
     await eventually(lambda: _equal(starts.batches, [first.batch_id, second.batch_id]))
 

@@ -95,8 +95,10 @@ async def test_late_events_are_known_too_and_forgotten_with_the_window(log: Inta
     day = LedgerDays(7).file_under(now_us() - 60 * DAY_US, now_us())
     assert day == LATE_DAY
     event = NewInteraction(interaction(occurred_at=now_us() - 60 * DAY_US), day)
-    await log.append(new_id(), [event])
+    batch = new_id()
+    await log.append(batch, [event])
     assert len(await log.append(new_id(), [event])) == 1
+    await _apply_and_release(log, batch)
     partitions = LedgerPartitions(pool, 7)
     await partitions.drop()
     assert len(await log.append(new_id(), [event])) == 1
@@ -117,7 +119,9 @@ async def test_an_id_is_known_for_a_window_after_its_acceptance(log: IntakeLog, 
             for one, time in zip(ids, times, strict=True)
         ]
 
-    assert await log.append(new_id(), sent(now)) == set()
+    batch = new_id()
+    assert await log.append(batch, sent(now)) == set()
+    await _apply_and_release(log, batch)
     partitions, today = LedgerPartitions(pool, 7), datetime.now(UTC).date()
     await partitions.make(today + timedelta(days=days_later))
     await partitions.drop(today + timedelta(days=days_later))
