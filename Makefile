@@ -6,7 +6,7 @@ PYTHON  := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test check fmt lock bench clean
+.PHONY: help up test faults check fmt lock bench clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,10 @@ up: $(INSTALLED) ## run everything on this machine until Ctrl-C
 test: check ## all checks, then all tests against real servers
 	@$(PYTHON) -m runtime.temporal_binary >/dev/null
 	$(PYTHON) -m pytest
+
+faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassandra: nothing lost, nothing twice
+	$(PYTHON) -m tests.faults --seeds 1-30 --need-all
+	$(PYTHON) -m tests.faults --seeds 1-4 --cql --need-all
 
 check: $(INSTALLED) ## formatting, lint, types, room rules
 	.venv/bin/ruff format --check --quiet .

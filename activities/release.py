@@ -4,7 +4,7 @@ from temporalio import activity
 
 from activities.batches import BatchReader
 from activities.failures import translated_failures
-from domain.batch import PARK, RELEASE, ParkInput, ReleaseInput, ReleaseResult
+from domain.batch import DISCARD, PARK, RELEASE, DiscardInput, ParkInput, ReleaseInput, ReleaseResult
 from intake.log import IntakeLog
 
 
@@ -28,3 +28,9 @@ class BatchEnd:
                 await self._log.park(parked.batch_id, parked.fan_out, parked.reason)
             else:
                 await self._log.unpark(parked.batch_id, parked.fan_out)
+
+    @activity.defn(name=DISCARD)
+    async def discard(self, discarded: DiscardInput) -> None:
+        """Has the batch go on without a fan-out's effect, and keeps why."""
+        with translated_failures():
+            await self._log.discard(discarded.batch_id, discarded.fan_out, discarded.reason)

@@ -100,7 +100,7 @@ async def _event(services: Services, event_id: UUID) -> Receipt | None:
         return None
     parked = await services.receipts.parked(row.batch_id) if row.batch_id else {}
     done = services.fan_outs if row.released else row.applied
-    fan_outs = {name: _fan_out(name in done, parked.get(name)) for name in services.fan_outs}
+    fan_outs = {name: _fan_out(name in done, parked.get(name), row.discarded.get(name)) for name in services.fan_outs}
     return {
         "event_id": event_id,
         "accepted_at": row.accepted_at or made_at(row.intake_id),
@@ -116,7 +116,8 @@ async def _batch(services: Services, batch_id: UUID) -> Receipt | None:
         return None
     parked = await services.receipts.parked(carried_by)
     fan_outs = {
-        name: _fan_out(row.applied.get(name, 0) == row.rows_left, parked.get(name)) for name in services.fan_outs
+        name: _fan_out(row.applied.get(name, 0) == row.rows_left, parked.get(name), row.discarded.get(name))
+        for name in services.fan_outs
     }
     return {
         "batch_id": batch_id,
@@ -146,7 +147,9 @@ def _accepted_at(batch_id: UUID, row: BatchReceiptRow) -> datetime:
     return made_at(batch_id)
 
 
-def _fan_out(is_done: bool, parked: Parked | None) -> Receipt:
+def _fan_out(is_done: bool, parked: Parked | None, discarded: str | None) -> Receipt:
+    if discarded is not None:
+        return {"state": "discarded", "reason": discarded}
     if is_done:
         return {"state": "done"}
     if parked is not None:

@@ -158,12 +158,12 @@ class TopOut(BaseModel):
     as_of: AwareDatetime
 
 
-FanOutState = Literal["waiting", "done", "parked"]
+FanOutState = Literal["waiting", "done", "parked", "discarded"]
 
 
 class FanOutOut(BaseModel):
     state: FanOutState
-    reason: str | None = Field(None, description="Why it is parked.")
+    reason: str | None = Field(None, description="Why it is parked, or was discarded by an operator.")
     parked_at: AwareDatetime | None = None
 
 

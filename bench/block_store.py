@@ -1,4 +1,4 @@
-"""The block store on one Cassandra: `python -m bench.block_store [--quick] [--out FOLDER]`.
+"""The block store on one Cassandra: `python -m bench.block_store [--quick] [--durable] [--out FOLDER]`.
 
 Persisting, reading over HTTP, compaction with readers beside it, and how costs grow. Cassandra, PostgreSQL, Temporal,
 our processes and the load generator share one machine, so compare figures of one run with each other.
@@ -229,12 +229,15 @@ async def measure_growth(table: Table, server: CassandraServer, sizes: Sequence[
 def main(
     quick: Annotated[bool, typer.Option(help="Small and short.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for block_store.md and .json.")] = None,
+    durable: Annotated[
+        bool, typer.Option(help="Cassandra syncs before it acknowledges, as one node has to.")
+    ] = False,
     most_events: Annotated[int, typer.Option(help="Where growth ends.")] = 10_000_000,
 ) -> None:
     seconds, accounts = (3.0, 50) if quick else (10.0, 200)
     tables = {name: Table() for name in ("Persist", "Reads over HTTP", "Compaction", "Growth")}
     with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder, data_folder() as data:
-        server = CassandraServer(Path(folder) / "cassandra", Path(folder), heap_mb=2_048)
+        server = CassandraServer(Path(folder) / "cassandra", Path(folder), heap_mb=2_048, durable=durable)
         server.start()
         try:
             with footfall_up(data, server.environment) as (instance, _):

@@ -189,7 +189,7 @@ def main(
     table = Table()
     with tempfile.TemporaryDirectory(prefix="footfall-bench-") as name:
         folder = Path(name)
-        server = CassandraServer(folder, folder)
+        server = CassandraServer(folder, folder, durable=False)
         server.start()
         try:
             for strategy in STRATEGIES:

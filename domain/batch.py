@@ -4,7 +4,7 @@ Everything here travels through Temporal as JSON and stays in histories: add fie
 No interaction ever travels there: a batch is named by its id and read from the intake log.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,7 @@ RECORD_INTERACTIONS = "RecordInteractions"
 
 RELEASE = "release"
 PARK = "park"
+DISCARD = "discard"
 MAINTAIN = "maintain"
 
 MAINTAIN_STORES = "MaintainStores"
@@ -45,6 +46,23 @@ class FanOutResult:
 
 @dataclass(frozen=True, slots=True)
 class ParkInput:
+    batch_id: UUID
+    fan_out: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardRequest:
+    """What an operator sends to the update `discard`."""
+
+    reason: str
+    """Why the batch does without these; kept."""
+    fan_outs: list[str] = field(default_factory=list)
+    """Parked ones; an empty list means all that are parked."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardInput:
     batch_id: UUID
     fan_out: str
     reason: str

@@ -140,6 +140,11 @@ class IntakeLog:
         with translated_errors():
             await self._pool.execute(_QUERIES["unpark"], batch_id, fan_out)
 
+    async def discard(self, batch_id: UUID, fan_out: str, reason: str) -> None:
+        """Marks the rows of a batch that this fan-out has not applied, and keeps why. Twice is once."""
+        with translated_errors():
+            await self._pool.execute(_QUERIES["discard"], batch_id, fan_out, reason)
+
     async def backlog(self) -> tuple[int, datetime | None]:
         """Interactions accepted and not yet released, and when the oldest of them was accepted."""
         with translated_errors():

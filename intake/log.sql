@@ -98,6 +98,20 @@ ON CONFLICT (batch_id, fan_out) DO UPDATE SET reason = excluded.reason, parked_a
 -- name: unpark
 DELETE FROM parked WHERE batch_id = $1 AND fan_out = $2;
 
+-- name: discard
+-- $1 batch id, $2 fan-out, $3 reason. A row that is marked has been applied: it is not discarded.
+WITH present AS (
+    SELECT intake_id, event_count FROM intake_log WHERE batch_id = $1 ORDER BY intake_id FOR KEY SHARE
+), marked AS (
+    INSERT INTO applied (intake_id, fan_out) SELECT intake_id, $2 FROM present
+    ON CONFLICT DO NOTHING
+    RETURNING intake_id
+), unparked AS (
+    DELETE FROM parked WHERE batch_id = $1 AND fan_out = $2
+)
+INSERT INTO discarded (intake_id, fan_out, batch_id, event_count, reason)
+SELECT intake_id, $2, $1, event_count, $3 FROM present JOIN marked USING (intake_id);
+
 -- name: backlog
 SELECT coalesce(sum(event_count), 0)::bigint AS events, min(accepted_at) AS oldest FROM intake_log;
 
@@ -148,7 +162,8 @@ DELETE FROM batch_end WHERE ended_at < now() - $1::interval;
 -- name: event_receipt
 -- $1 event id: the intake row that brought it, and what is left to do for that row.
 SELECT e.intake_id, l.batch_id, l.accepted_at, l.intake_id IS NULL AS released,
-       ARRAY (SELECT a.fan_out FROM applied a WHERE a.intake_id = e.intake_id) AS applied
+       ARRAY (SELECT a.fan_out FROM applied a WHERE a.intake_id = e.intake_id) AS applied,
+       (SELECT jsonb_object_agg(d.fan_out, d.reason)::text FROM discarded d WHERE d.intake_id = e.intake_id) AS discarded
 FROM event_ledger e LEFT JOIN intake_log l USING (intake_id)
 WHERE e.event_id = $1
 ORDER BY e.intake_id LIMIT 1;
@@ -161,6 +176,9 @@ SELECT (SELECT count(*) FROM intake_log WHERE batch_id = $1) AS rows_left,
        (SELECT jsonb_object_agg(fan_out, row_count)::text FROM (
             SELECT a.fan_out, count(*) AS row_count FROM applied a JOIN intake_log l USING (intake_id)
             WHERE l.batch_id = $1 GROUP BY a.fan_out) AS per_fan_out) AS applied,
+       (SELECT jsonb_object_agg(fan_out, reason)::text FROM (
+            SELECT fan_out, max(reason) AS reason FROM discarded WHERE batch_id = $1 GROUP BY fan_out) AS given_up
+       ) AS discarded,
        b.event_count AS events_released, b.moved_to, b.ended_at
 FROM (SELECT) AS one LEFT JOIN batch_end b ON b.batch_id = $1;
 

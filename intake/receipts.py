@@ -19,6 +19,8 @@ class EventReceiptRow:
     """None once the row is released: then the intake id tells, which is a UUIDv7."""
     released: bool
     applied: list[str]
+    discarded: dict[str, str]
+    """Fan-out → why it was given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class BatchReceiptRow:
     moved_to: UUID | None
     applied: dict[str, int]
     """Fan-out → how many of the rows left it has applied."""
+    discarded: dict[str, str]
+    """Fan-out → why it was given up for rows of this batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ class Receipts:
     async def event(self, event_id: UUID) -> EventReceiptRow | None:
         with translated_errors():
             row = await self._pool.fetchrow(_QUERIES["event_receipt"], event_id)
-        return None if row is None else EventReceiptRow(**dict(row))
+        if row is None:
+            return None
+        return EventReceiptRow(**{**row, "discarded": json.loads(row["discarded"] or "{}")})
 
     async def batch(self, batch_id: UUID) -> BatchReceiptRow | None:
         with translated_errors():
@@ -63,6 +69,7 @@ class Receipts:
             ended_at=row["ended_at"],
             moved_to=row["moved_to"],
             applied=json.loads(row["applied"] or "{}"),
+            discarded=json.loads(row["discarded"] or "{}"),
         )
 
     async def parked(self, batch_id: UUID) -> dict[str, Parked]:

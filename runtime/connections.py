@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -175,11 +175,17 @@ async def connected_client(settings: Settings) -> Client:
 
 
 async def register_search_attributes(client: Client) -> None:
-    """Makes the attributes that batches are found by known to Temporal's namespace; again is harmless."""
+    """Makes the attributes that batches are found by known to Temporal's namespace, where they are missing."""
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace), timeout=_RPC_TIMEOUT
+    )
     wanted = {
         key.name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{key.indexed_value_type.name}")
         for key in SEARCH_ATTRIBUTES
+        if key.name not in known.custom_attributes
     }
+    if not wanted:
+        return
     try:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted),

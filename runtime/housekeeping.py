@@ -1,5 +1,10 @@
-"""The schedules of the housekeeping, in Temporal, where operators see them, pause them and start them by hand."""
+"""What Temporal has to have beside workflows: the search attributes of batches, and the housekeeping's schedules.
 
+Operators see the schedules in Temporal, pause them there and start them by hand.
+"""
+
+import asyncio
+import logging
 from datetime import timedelta
 
 from temporalio.client import (
@@ -10,10 +15,27 @@ from temporalio.client import (
     ScheduleIntervalSpec,
     ScheduleSpec,
 )
+from temporalio.service import RPCError
 
 from domain.batch import MAINTAIN_STORES, TASK_QUEUE
 from domain.compaction import COMPACT_BLOCKS, CompactionInput
 from domain.week import WEEKS_KEPT
+from runtime.connections import register_search_attributes
+
+_log = logging.getLogger(__name__)
+
+
+async def keep_house(client: Client, every_s: float) -> None:
+    """Looks again and again until cancelled. A Temporal that lost its database has neither, and without the search
+    attributes no batch comes to its end.
+    """
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await register_search_attributes(client)
+            await schedule_housekeeping(client)
+        except RPCError as error:
+            _log.warning("Temporal could not be asked for its schedules and search attributes: %s", error)
 
 
 async def schedule_housekeeping(client: Client) -> None:

@@ -23,7 +23,7 @@ from intake.ledger import LedgerPartitions
 from intake.log import IntakeLog
 from intake.sweeper import Sweeper
 from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
-from runtime.housekeeping import schedule_housekeeping
+from runtime.housekeeping import keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import stop_event
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 # Fan-outs share one interpreter: more at once would only take memory.
 _ACTIVITIES_AT_ONCE = 16
 _DRAIN = timedelta(seconds=20)
+_HOUSE_EVERY_S = 10.0
 
 
 def run(settings: Settings) -> None:
@@ -62,11 +63,15 @@ async def work(settings: Settings) -> None:
             blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
         )
         async with _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction):
-            sweeping = asyncio.create_task(sweeper.keep_sweeping(), name="sweeper")
+            beside = [
+                asyncio.create_task(sweeper.keep_sweeping(), name="sweeper"),
+                asyncio.create_task(keep_house(client, _HOUSE_EVERY_S), name="housekeeping"),
+            ]
             _log.info("the worker is ready")
             await stop.wait()
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
 
 def _worker(client: Client, resources: Resources, maintenance: Maintenance, compaction: Compaction) -> Worker:
@@ -77,7 +82,15 @@ def _worker(client: Client, resources: Resources, maintenance: Maintenance, comp
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=[*fan_outs, end.release, end.park, maintenance.maintain, compaction.plan, compaction.compact],
+        activities=[
+            *fan_outs,
+            end.release,
+            end.park,
+            end.discard,
+            maintenance.maintain,
+            compaction.plan,
+            compaction.compact,
+        ],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,

@@ -9,10 +9,13 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from domain.batch import (
+        DISCARD,
         PARK,
         RECORD_INTERACTIONS,
         RELEASE,
         BatchInput,
+        DiscardInput,
+        DiscardRequest,
         FanOutInput,
         FanOutResult,
         ParkInput,
@@ -35,7 +38,8 @@ class RecordInteractions:
     """Carries a batch out of the intake log.
 
     1. All fan-outs of the batch run side by side, each retried on its own for as long as its store is down.
-    2. One that meets a permanent fault is parked: it waits for the update `replay`, while the others finish.
+    2. One that meets a permanent fault is parked: it waits for the update `replay`, or `discard`, while the others
+       finish.
     3. When all have applied the batch, `release` deletes its rows and marks. Rows that lack a mark stay; the
        sweeper carries them in another batch.
     """
@@ -45,6 +49,7 @@ class RecordInteractions:
         self._batch = batch
         self._applied: dict[str, FanOutResult] = {}
         self._parked: dict[str, str] = {}
+        self._discarded: dict[str, str] = {}
         self._released: ReleaseResult | None = None
 
     @workflow.run
@@ -72,6 +77,26 @@ class RecordInteractions:
 
     @replay.validator
     def _check_replay(self, fan_outs: list[str]) -> None:
+        self._check_parked(fan_outs)
+
+    @workflow.update(
+        description='Give parked fan-outs up for this batch: {"reason": "…", "fan_outs": []}, empty: all.'
+    )
+    def discard(self, request: DiscardRequest) -> list[str]:
+        """The fan-outs that this batch now does without."""
+        chosen = request.fan_outs or sorted(self._parked)
+        for name in chosen:
+            self._discarded[name] = request.reason
+            self._parked.pop(name)
+        return chosen
+
+    @discard.validator
+    def _check_discard(self, request: DiscardRequest) -> None:
+        if not request.reason.strip():
+            raise ApplicationError("a reason is needed", type="InvalidInputError")
+        self._check_parked(request.fan_outs)
+
+    def _check_parked(self, fan_outs: list[str]) -> None:
         if not self._parked:
             raise ApplicationError("no fan-out of this batch is parked", type="ConflictError")
         not_parked = [name for name in fan_outs if name not in self._parked]
@@ -91,6 +116,8 @@ class RecordInteractions:
                 if not isinstance(error.cause, ApplicationError):
                     raise  # cancelled or terminated: the sweeper takes the batch up
                 await self._wait_parked(name, f"{error.cause.type}: {error.cause.message}")
+                if name in self._discarded:
+                    return
             else:
                 self._tell()
                 return
@@ -103,7 +130,11 @@ class RecordInteractions:
         await workflow.wait_condition(lambda: name not in self._parked)
         self._tell()
         self._index()
-        await self._note_parked(name, "")
+        if name in self._discarded:
+            discarded = DiscardInput(self._batch.batch_id, name, self._discarded[name])
+            await workflow.execute_activity(DISCARD, discarded, **policies.SHORT)
+        else:
+            await self._note_parked(name, "")
 
     async def _note_parked(self, name: str, reason: str) -> None:
         await workflow.execute_activity(PARK, ParkInput(self._batch.batch_id, name, reason), **policies.SHORT)
@@ -140,7 +171,11 @@ class RecordInteractions:
             lines.append(f"**{seen.events}** interactions of **{seen.accounts}** accounts, {first} to {last}")
         for name in self._batch.fan_outs:
             if name in self._parked:
-                lines.append(f"- {name}: **parked**, waits for the update `replay`. {self._parked[name]}")
+                lines.append(
+                    f"- {name}: **parked**, waits for the update `replay` or `discard`. {self._parked[name]}"
+                )
+            elif name in self._discarded:
+                lines.append(f"- {name}: **discarded**. {self._discarded[name]}")
             elif name in self._applied:
                 lines.append(f"- {name}: done, {self._applied[name].applied_rows} intake rows")
             else:

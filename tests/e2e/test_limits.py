@@ -11,6 +11,7 @@ import httpx
 import pytest
 from temporalio.client import Client
 
+from domain.batch import DiscardRequest
 from migrations.runner import migrate_postgres
 from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
@@ -136,3 +137,30 @@ async def test_a_broken_table_parks_one_fan_out_until_it_is_mended_and_replayed(
     receipt = (await http.get(f"/batches/{accepted['batch_id']}", params={"wait": "30s"})).json()
     assert receipt["state"] == "done"
     assert (await http.get(f"/popularity/{product}")).json()["view_count"] == 1
+
+
+async def test_a_fan_out_that_was_given_up_is_said_to_be_discarded(
+    stack: Stack, http: httpx.AsyncClient, temporal_client: Client
+) -> None:
+    product, account = str(uuid4()), str(uuid4())
+    connection = await asyncpg.connect(stack.database_url)
+    await connection.execute("ALTER TABLE product_popularity RENAME TO hidden")
+    accepted = (await http.post("/interaction", json=body(ref_id=product, account_id=account))).json()
+    batch = f"/batches/{accepted['batch_id']}"
+
+    async def parked() -> None:
+        assert (await http.get(batch)).json()["state"] == "parked"
+
+    await eventually(parked)
+    await connection.execute("ALTER TABLE hidden RENAME TO product_popularity")
+    await connection.close()
+    handle = temporal_client.get_workflow_handle(accepted["batch_id"])
+    await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
+    discarded = {"state": "discarded", "reason": "a test shop"}
+    of_batch = (await http.get(batch, params={"wait": "30s"})).json()
+    of_event = (await http.get(f"/interaction/{accepted['event_ids'][0]}")).json()
+    for receipt in (of_batch, of_event):
+        assert receipt["state"] == "done"
+        assert receipt["fan_outs"] == {"persist": {"state": "done"}, "popularity": discarded}
+    assert len((await http.get(f"/interactions/{account}")).json()["items"]) == 1
+    assert (await http.get(f"/popularity/{product}")).status_code == 404

@@ -83,6 +83,24 @@ async def test_the_same_events_from_many_sides_at_once_count_once(log: IntakeLog
     assert sorted(await _event_ids(log, *batches)) == sorted(event.interaction.event_id for event in events)
 
 
+async def test_discarding_marks_what_was_not_applied_and_keeps_why(log: IntakeLog, pool: Pool) -> None:
+    batch = new_id()
+    for _ in range(2):
+        await log.append(batch, [new_interaction(), new_interaction()])
+    first, second = [row.intake_id for row in await log.read(batch)]
+    await log.mark_alone("popularity", [first])
+    await log.park(batch, "popularity", "table is gone")
+    for reason in ("a test shop", "once more"):
+        await log.discard(batch, "popularity", reason)
+    kept = await pool.fetch("SELECT intake_id, fan_out, batch_id, event_count, reason FROM discarded")
+    assert [tuple(row) for row in kept] == [(second, "popularity", batch, 2, "a test shop")]
+    assert await pool.fetchval("SELECT count(*) FROM parked") == 0
+    async with pool.acquire() as connection:
+        assert await log.mark(connection, "popularity", [first, second]) == set()
+    await log.mark_alone("persist", [first, second])
+    assert (await log.release(batch, ["persist", "popularity"])).released_rows == 2
+
+
 async def test_partitions_can_be_made_from_many_sides_at_once(pool: Pool) -> None:
     """API and worker start at the same moment, and both find days missing."""
     day = datetime.now(UTC).date() + timedelta(days=30)

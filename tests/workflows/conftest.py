@@ -10,7 +10,18 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from domain.batch import PARK, RELEASE, BatchInput, FanOutInput, FanOutResult, ParkInput, ReleaseInput, ReleaseResult
+from domain.batch import (
+    DISCARD,
+    PARK,
+    RELEASE,
+    BatchInput,
+    DiscardInput,
+    FanOutInput,
+    FanOutResult,
+    ParkInput,
+    ReleaseInput,
+    ReleaseResult,
+)
 from domain.ids import new_id
 from domain.week import from_us
 from runtime.worker_process import workflow_runner
@@ -59,7 +70,11 @@ class Carriage:
         async def park(parked: ParkInput) -> None:
             self.parked.append((parked.fan_out, parked.reason))
 
-        return [persist, popularity, release, park]
+        @activity.defn(name=DISCARD)
+        async def discard(discarded: DiscardInput) -> None:
+            self.calls.append(f"discard {discarded.fan_out}: {discarded.reason}")
+
+        return [persist, popularity, release, park, discard]
 
 
 @pytest.fixture

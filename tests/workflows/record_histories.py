@@ -6,6 +6,7 @@ while a new version rolls out have them.
 
 from pathlib import Path
 
+from domain.batch import DiscardRequest
 from domain.compaction import CompactionInput
 from tests.conftest import eventually
 from tests.workflows.conftest import Carriage
@@ -36,6 +37,19 @@ async def test_record_parked_and_replayed(carriage: Carriage) -> None:
     await handle.execute_update(RecordInteractions.replay, [])
     await handle.result()
     (FOLDER / "parked_and_replayed.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_discarded(carriage: Carriage) -> None:
+    carriage.popularity = Failing(1, permanent=True)
+    handle = await carriage.start()
+
+    async def is_parked() -> None:
+        assert carriage.parked
+
+    await eventually(is_parked)
+    await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
+    await handle.result()
+    (FOLDER / "discarded.json").write_text((await handle.fetch_history()).to_json())
 
 
 async def test_record_compaction(compactor: Compactor) -> None:

@@ -7,7 +7,7 @@ from temporalio.client import WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError
 
-from domain.batch import FanOutResult, ReleaseResult
+from domain.batch import DiscardRequest, FanOutResult, ReleaseResult
 from tests.conftest import eventually
 from tests.workflows.conftest import RESULT, Carriage
 from workflows.record_interactions import ACCOUNTS, EVENTS, FIRST_EVENT, LAST_EVENT, PARKED, RecordInteractions
@@ -103,3 +103,42 @@ async def test_no_interaction_is_in_a_history(carriage: Carriage) -> None:
     await handle.result()
     history = json.dumps((await handle.fetch_history()).to_json_dict())
     assert len(history) < 20_000
+
+
+async def test_a_parked_fan_out_can_be_discarded_with_a_reason(carriage: Carriage) -> None:
+    carriage.popularity = Failing(99, permanent=True)
+    handle = await carriage.start()
+
+    async def is_parked() -> None:
+        assert carriage.parked == [("popularity", "PermanentError: table is gone")]
+
+    await eventually(is_parked)
+    for request, problem in (
+        (DiscardRequest(" "), "a reason is needed"),
+        (DiscardRequest("wrong weights", ["persist"]), "not parked: persist"),
+    ):
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await handle.execute_update(RecordInteractions.discard, request)
+        assert problem in str(refused.value.cause)
+    assert await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop")) == ["popularity"]
+    assert await handle.result() == ReleaseResult(1, 0)
+    assert carriage.calls[-2:] == ["discard popularity: a test shop", "release persist popularity"]
+    assert carriage.calls.count("popularity") == 1
+    assert await _attribute(handle, PARKED) in (None, [])
+    assert "**discarded**. a test shop" in await _details(handle)
+
+
+async def test_a_fan_out_that_is_parked_again_after_its_replay_can_be_discarded(carriage: Carriage) -> None:
+    carriage.popularity = Failing(2, permanent=True)
+    handle = await carriage.start()
+
+    async def parked(times: int) -> None:
+        assert [fan_out for fan_out, reason in carriage.parked if reason] == ["popularity"] * times
+
+    await eventually(lambda: parked(1))
+    await handle.execute_update(RecordInteractions.replay, ["popularity"])
+    await eventually(lambda: parked(2))
+    # As the Temporal UI sends it: one JSON object.
+    await handle.execute_update("discard", {"reason": "still broken"})
+    await handle.result()
+    assert "discard popularity: still broken" in carriage.calls

@@ -1,0 +1,96 @@
+"""Load of known content, and what became of each interaction that was sent."""
+
+import asyncio
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+_TYPES = ("view", "view", "view", "add_to_cart", "purchase", "rating_high", "unheard_of")
+_REQUESTS_A_SECOND = 60
+_CLIENTS = 6
+_TIMEOUT_S = 12.0
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent, by event id, and which of it was answered with 202."""
+
+    bodies: dict[UUID, dict[str, Any]] = field(default_factory=dict)
+    acknowledged: set[UUID] = field(default_factory=set)
+    answers: Counter[str] = field(default_factory=Counter)
+
+
+class Load:
+    """Clients of a shop whose names all start with `prefix`."""
+
+    def __init__(self, urls: list[str], prefix: str, seed: int) -> None:
+        self._urls = urls
+        self._prefix = prefix
+        self._random = random.Random(seed)
+        self.sent = Sent()
+        self.hang_up_share = 0.0
+        """Of the requests, how many are given up by the client before the answer."""
+
+    async def run(self, seconds: float) -> None:
+        ends = asyncio.get_running_loop().time() + seconds
+        async with asyncio.TaskGroup() as clients:
+            for number in range(_CLIENTS):
+                clients.create_task(self._client(self._urls[number % len(self._urls)], ends))
+
+    async def send_all_again(self) -> Counter[str]:
+        """Everything once more, in its order, until each was answered; the sums of accepted and duplicates."""
+        bodies = list(self.sent.bodies.values())
+        sums: Counter[str] = Counter()
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+            for at in range(0, len(bodies), 500):
+                answer = await http.post(f"{self._urls[0]}/interaction", json={"interactions": bodies[at : at + 500]})
+                answer.raise_for_status()
+                sums.update({key: answer.json()[key] for key in ("accepted", "duplicates")})
+        return sums
+
+    async def _client(self, url: str, ends: float) -> None:
+        loop = asyncio.get_running_loop()
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
+            while loop.time() < ends:
+                bodies = [self._make() for _ in range(self._random.choice([1, 1, 1, 5, 40]))]
+                await self._send(http, url, bodies)
+                if self._random.random() < 0.1:
+                    await self._send(http, url, bodies)  # an app that retries though it has its answer
+                await asyncio.sleep(_CLIENTS / _REQUESTS_A_SECOND * self._random.random() * 2)
+
+    async def _send(self, http: httpx.AsyncClient, url: str, bodies: list[dict[str, Any]]) -> None:
+        request = http.post(f"{url}/interaction", json={"interactions": bodies})
+        try:
+            if self._random.random() < self.hang_up_share:
+                await asyncio.wait_for(request, self._random.random() * 0.01)
+                return
+            answer = await request
+        except TimeoutError:
+            self.sent.answers["hung up"] += 1
+        except httpx.TransportError:
+            self.sent.answers["unanswered"] += 1
+        else:
+            self.sent.answers[str(answer.status_code)] += 1
+            if answer.status_code == httpx.codes.ACCEPTED:
+                self.sent.acknowledged |= {UUID(one["event_id"]) for one in bodies}
+
+    def _make(self) -> dict[str, Any]:
+        picker = self._random
+        body: dict[str, Any] = {
+            "event_id": str(UUID(int=picker.getrandbits(128), version=4)),
+            "account_id": f"{self._prefix}a{picker.randrange(40)}",
+            "event_type": picker.choice(_TYPES),
+            "ref_type": picker.choice(["Product", "Product", "Category"]),
+            "ref_id": f"{self._prefix}p{picker.randrange(60)}",
+        }
+        if picker.random() < 0.9:  # others have the time of their arrival
+            weeks = picker.choice([0, 0, 0, 0, 3, 12])
+            ago = timedelta(weeks=weeks, seconds=picker.uniform(1, 6 * 86_400))
+            body["occurred_at"] = (datetime.now(UTC) - ago).isoformat()
+        self.sent.bodies[UUID(body["event_id"])] = body
+        return body

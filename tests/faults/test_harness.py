@@ -1,0 +1,111 @@
+"""The harness itself: what it would find, and that its seeds are what they say."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from domain.block import encode_block
+from domain.week import to_us, week_of
+from store.blocks.protocol import Block
+from tests.factories import interaction
+from tests.faults.apply import APPLY
+from tests.faults.check import Verdict, compare
+from tests.faults.load import Sent
+from tests.faults.report import Run, table
+from tests.faults.schedule import LOAD_S, names, schedule
+
+DAY = date(2026, 5, 4)
+VIEW = 300_000  # what a view scores, in millionths
+
+
+def _kept(ids: list[UUID], *, sealed: bool = False) -> list[Block]:
+    """A block each, as one by one they are accepted."""
+    at = to_us(datetime(2026, 5, 4, 12, tzinfo=UTC))
+    events = [interaction(event_id=one.bytes, ref_id="cup", occurred_at=at) for one in ids]
+    return [Block("alice", week_of(at), uuid4(), 1, encode_block([one]), sealed) for one in events]
+
+
+@pytest.fixture
+def ids() -> list[UUID]:
+    return [uuid4() for _ in range(3)]
+
+
+@pytest.fixture
+def judged(ids: list[UUID]) -> Callable[..., Verdict]:
+    """A right state, of which a test changes a part."""
+
+    def judge(**changed: Any) -> Verdict:
+        views = (3 * VIEW, 3, 0, 0, 0)
+        state: dict[str, Any] = {
+            "sent": Sent(bodies={one: {} for one in ids}),
+            "must_have": set(ids),
+            "blocks": _kept(ids),
+            "totals": {"cup": views},
+            "daily": {(DAY, "cup"): views},
+        }
+        return compare(**{**state, **changed})
+
+    return judge
+
+
+def test_what_is_right_is_right(judged: Callable[..., Verdict]) -> None:
+    verdict = judged()
+    assert verdict.faults == []
+    assert verdict.events == 3
+
+
+def test_a_lost_event_is_found(judged: Callable[..., Verdict], ids: list[UUID]) -> None:
+    verdict = judged(blocks=_kept(ids[1:]))
+    assert [str(ids[0]) in one for one in verdict.lost] == [True]
+    assert len(verdict.miscounted) == 2
+
+
+def test_an_unacknowledged_event_may_be_missing(judged: Callable[..., Verdict], ids: list[UUID]) -> None:
+    views = (2 * VIEW, 2, 0, 0, 0)
+    changed = {"blocks": _kept(ids[1:]), "totals": {"cup": views}, "daily": {(DAY, "cup"): views}}
+    assert judged(must_have=set(ids[1:]), **changed).faults == []
+
+
+def test_a_doubled_event_is_found(judged: Callable[..., Verdict], ids: list[UUID]) -> None:
+    verdict = judged(blocks=_kept([*ids, ids[0]]))
+    assert [str(ids[0]) in one for one in verdict.doubled] == [True]
+
+
+def test_a_delta_that_was_written_again_after_its_fold_is_no_double(
+    judged: Callable[..., Verdict], ids: list[UUID]
+) -> None:
+    assert judged(blocks=[*_kept(ids), *_kept(ids, sealed=True)]).faults == []
+
+
+def test_a_foreign_event_is_found(judged: Callable[..., Verdict], ids: list[UUID]) -> None:
+    foreign = uuid4()
+    verdict = judged(blocks=_kept([*ids, foreign]))
+    assert [str(foreign) in one for one in verdict.foreign] == [True]
+
+
+@pytest.mark.parametrize("views", [2, 4])
+def test_a_miscount_is_found(judged: Callable[..., Verdict], views: int) -> None:
+    wrong = (views * VIEW, views, 0, 0, 0)
+    assert len(judged(totals={"cup": wrong}).miscounted) == 1
+    assert len(judged(daily={(DAY, "cup"): wrong}).miscounted) == 1
+    assert len(judged(daily={}).miscounted) == 1
+
+
+def test_a_seed_is_the_same_every_time_and_thirty_have_every_kind() -> None:
+    schedules = [schedule(seed) for seed in range(1, 31)]
+    assert schedules == [schedule(seed) for seed in range(1, 31)]
+    assert {fault.name for faults in schedules for fault in faults} == set(names(cql=False))
+    assert {fault.kind for faults in schedules for fault in faults} == set(APPLY)
+    assert all(0 < fault.at_s < LOAD_S for faults in schedules for fault in faults)
+
+
+def test_the_table_counts_a_seed_under_each_of_its_kinds() -> None:
+    faults = schedule(1)
+    run = Run(1, faults, sent=10, acknowledged=9, verdicts=[Verdict(lost=["lost: one"])])
+    rows = table([run]).splitlines()
+    assert f"| {faults[0].name} | 1 | 1 | 10 | 9 | 1 | 0 | 0 |" in rows
+    assert rows[-1] == f"| all | {len(faults)} | 1 | 10 | 9 | 1 | 0 | 0 |"
+    assert len(rows) == len(names(cql=False)) + 3
