@@ -49,7 +49,7 @@ async def _slow(system: System, _: Load, fault: Fault) -> None:
 
 
 async def _temporal_away(system: System, _: Load, fault: Fault) -> None:
-    system.temporal.stop()
+    system.stop_temporal()
     await asyncio.sleep(fault.lasts_s)
     system.revive()
 

@@ -76,6 +76,8 @@ class System:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
+        for name in (*self._processes, "postgres", "temporal", "cassandra"):
+            self.resume(name)
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
@@ -117,6 +119,8 @@ class System:
             process.resume()
 
     def restart_postgres(self) -> None:
+        """One that is frozen by another fault is thawed first: it could not stop."""
+        self.resume("postgres")
         self.postgres.stop()
         self.postgres.start()
 
@@ -126,8 +130,12 @@ class System:
             if server is not None and (server.process is None or server.process.poll() is not None):
                 server.start()
 
-    def wipe_temporal(self) -> None:
+    def stop_temporal(self) -> None:
+        self.resume("temporal")
         self.temporal.stop()
+
+    def wipe_temporal(self) -> None:
+        self.stop_temporal()
         for file in (self._folder / "temporal").glob("temporal.db*"):
             file.unlink()
         self.temporal.start()
