@@ -37,6 +37,7 @@ bench: $(INSTALLED) ## measure the whole way and the block store (an hour, Java 
 	$(PYTHON) -m bench.block_format --out docs/performance
 	$(PYTHON) -m bench.block_store --out docs/performance
 	$(PYTHON) -m bench.compaction_strategies --out docs/performance
+	$(PYTHON) -m bench.replay --out docs/performance
 
 lock: $(UV) ## resolve the dependencies again
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt

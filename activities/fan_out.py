@@ -1,19 +1,25 @@
 """What a fan-out is, and the activity around it that is the same for all."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from temporalio import activity
 
 from activities.batches import BatchReader
 from activities.failures import heartbeats
-from domain.batch import FanOutInput, FanOutResult
+from activities.poison import find_poison
+from domain.batch import FanOutInput, FanOutResult, account_keys
+from domain.errors import TransientError
 from domain.event_types import EventWeight
+from domain.interaction import Interaction
 from domain.week import from_us
 from intake.log import IntakeLog, IntakeRow
 from store.blocks.protocol import BlockStore
 from store.postgres import Pool
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +47,66 @@ class FanOut(Protocol):
     async def apply(self, rows: Sequence[IntakeRow]) -> int:
         """Applies those rows that it had not applied; how many these were."""
 
+    async def probe(self, interactions: Sequence[Interaction]) -> None:
+        """Raises what `apply` would raise because of these interactions, and has no effect that lasts."""
 
-def fan_out_activity(fan_out: FanOut, batches: BatchReader) -> Callable[[FanOutInput], Awaitable[FanOutResult]]:
+
+def fan_out_activity(
+    fan_out: FanOut, batches: BatchReader, log: IntakeLog
+) -> Callable[[FanOutInput], Awaitable[FanOutResult]]:
     """The activity of this fan-out's name: reads a batch and has the fan-out apply it."""
 
     @activity.defn(name=fan_out.name)
     async def run(batch: FanOutInput) -> FanOutResult:
         async with heartbeats():
             rows = await batches.read(batch.batch_id)
-            applied = await fan_out.apply(rows) if rows else 0
+            try:
+                applied = await fan_out.apply(rows) if rows else 0
+            except TransientError:
+                raise
+            except Exception as fault:  # whatever it is, the rest of the batch need not share it
+                rows = await _without_poison(fan_out, log, rows, fault)
+                applied = await fan_out.apply(rows)
             return _result(rows, applied)
 
     return run
 
 
+async def _without_poison(
+    fan_out: FanOut, log: IntakeLog, rows: Sequence[IntakeRow], fault: Exception
+) -> list[IntakeRow]:
+    """The rows with their poison apart; raises `fault` again where it is not in single interactions."""
+    done = await log.marked(fan_out.name, [row.intake_id for row in rows])
+    left = [row for row in rows if row.intake_id not in done]
+    found = await find_poison(fan_out.probe, [one for row in left for one in row.interactions])
+    if not found:
+        raise fault
+    _log.error("%s: %d interactions can't be applied and go into quarantine: %s", fan_out.name, len(found), fault)
+    poison = {one.interaction.event_id: one for one in found}
+    return [
+        replace(
+            row,
+            interactions=[one for one in row.interactions if one.event_id not in poison],
+            poison=[poison[one.event_id] for one in row.interactions if one.event_id in poison],
+        )
+        for row in rows
+    ]
+
+
 def _result(rows: Sequence[IntakeRow], applied: int) -> FanOutResult:
     interactions = [one for row in rows for one in row.interactions]
+    poison = [one.interaction for row in rows for one in row.poison]
+    interactions += poison
     if not interactions:
         return FanOutResult(events=0, accounts=0, applied_rows=applied)
     times = [one.occurred_at for one in interactions]
+    accounts = {one.account_id for one in interactions}
     return FanOutResult(
         events=len(interactions),
-        accounts=len({one.account_id for one in interactions}),
+        accounts=len(accounts),
         applied_rows=applied,
+        quarantined=len(poison),
+        account_keys=account_keys(accounts),
         first_occurred_at=from_us(min(times)),
         last_occurred_at=from_us(max(times)),
     )

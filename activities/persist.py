@@ -34,15 +34,24 @@ class Persist:
                     chunk = []
         if chunk:
             await self._blocks.write(chunk)
-        await self._log.mark_alone(self.name, [row.intake_id for row in todo])
+        await self._log.mark_alone(self.name, todo)
         return len(todo)
+
+    async def probe(self, interactions: Sequence[Interaction]) -> None:
+        """Without a write: a block's bytes may not change, and those of a part would be others."""
+        for some in _by_account_and_week(interactions).values():
+            encode_block(some, level=_DELTA_LEVEL)
 
 
 def delta_blocks(row: IntakeRow) -> Iterator[Block]:
     """The blocks of an intake row, each oldest first; the same row gives the same blocks again."""
-    groups: dict[tuple[str, int], list[Interaction]] = {}
-    for one in row.interactions:
-        groups.setdefault((one.account_id, week_of(one.occurred_at)), []).append(one)
-    for (account_id, week), interactions in groups.items():
+    for (account_id, week), interactions in _by_account_and_week(row.interactions).items():
         data = encode_block(interactions, level=_DELTA_LEVEL)
         yield Block(account_id, week, row.intake_id, len(interactions), data)
+
+
+def _by_account_and_week(interactions: Sequence[Interaction]) -> dict[tuple[str, int], list[Interaction]]:
+    groups: dict[tuple[str, int], list[Interaction]] = {}
+    for one in interactions:
+        groups.setdefault((one.account_id, week_of(one.occurred_at)), []).append(one)
+    return groups

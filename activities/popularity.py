@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from activities.fan_out import Resources
+from domain.interaction import Interaction
 from intake.log import IntakeRow
 from store.popularity import PopularityStore, count_popularity
-from store.postgres import transaction
+from store.postgres import transaction, undone_transaction
 
 
 class Popularity:
@@ -20,9 +21,13 @@ class Popularity:
 
     async def apply(self, rows: Sequence[IntakeRow]) -> int:
         async with transaction(self._pool) as connection:
-            fresh = await self._log.mark(connection, self.name, [row.intake_id for row in rows])
+            fresh = await self._log.mark(connection, self.name, rows)
             interactions = (one for row in rows if row.intake_id in fresh for one in row.interactions)
             deltas = count_popularity(interactions, self._weights)
             if deltas:
                 await self._store.add(connection, deltas)
         return len(fresh)
+
+    async def probe(self, interactions: Sequence[Interaction]) -> None:
+        async with undone_transaction(self._pool) as connection:
+            await self._store.add(connection, count_popularity(interactions, self._weights))

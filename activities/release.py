@@ -5,6 +5,7 @@ from temporalio import activity
 from activities.batches import BatchReader
 from activities.failures import translated_failures
 from domain.batch import DISCARD, PARK, RELEASE, DiscardInput, ParkInput, ReleaseInput, ReleaseResult
+from domain.errors import CorruptBlockError
 from intake.log import IntakeLog
 
 
@@ -33,4 +34,8 @@ class BatchEnd:
     async def discard(self, discarded: DiscardInput) -> None:
         """Has the batch go on without a fan-out's effect, and keeps why."""
         with translated_failures():
-            await self._log.discard(discarded.batch_id, discarded.fan_out, discarded.reason)
+            try:
+                rows = await self._batches.read(discarded.batch_id)
+            except CorruptBlockError:
+                rows = []  # no fan-out can read these interactions: there is nothing that a recount could count
+            await self._log.discard(discarded.batch_id, discarded.fan_out, discarded.reason, rows)

@@ -25,6 +25,7 @@ _LONGEST_WAIT_S = 30.0
 _LOOK_AGAIN_S = 0.5
 """A wait hears of releases; it also looks itself, should one not be heard."""
 _MOST_MOVES = 32
+_FINAL = {"done", "quarantined"}
 
 Wait = Annotated[
     str | None,
@@ -84,7 +85,7 @@ async def _until_done(
             heard.clear()
             receipt = await look()
             left = deadline - loop.time()
-            if receipt is None or receipt["state"] == "done" or left <= 0:
+            if receipt is None or receipt["state"] in _FINAL or left <= 0:
                 return receipt
             try:
                 await asyncio.wait_for(heard.wait(), min(left, _LOOK_AGAIN_S))
@@ -100,12 +101,17 @@ async def _event(services: Services, event_id: UUID) -> Receipt | None:
         return None
     parked = await services.receipts.parked(row.batch_id) if row.batch_id else {}
     done = services.fan_outs if row.released else row.applied
-    fan_outs = {name: _fan_out(name in done, parked.get(name), row.discarded.get(name)) for name in services.fan_outs}
+    fan_outs = {
+        name: {"state": "quarantined", "reason": row.quarantined[name]}
+        if name in row.quarantined
+        else _fan_out(name in done, parked.get(name), row.discarded.get(name))
+        for name in services.fan_outs
+    }
     return {
         "event_id": event_id,
         "accepted_at": row.accepted_at or made_at(row.intake_id),
         "batch_id": row.batch_id,
-        "state": "done" if row.released else _open_state(fan_outs),
+        "state": _open_state(fan_outs) if row.quarantined or not row.released else "done",
         "fan_outs": fan_outs,
     }
 
@@ -117,6 +123,7 @@ async def _batch(services: Services, batch_id: UUID) -> Receipt | None:
     parked = await services.receipts.parked(carried_by)
     fan_outs = {
         name: _fan_out(row.applied.get(name, 0) == row.rows_left, parked.get(name), row.discarded.get(name))
+        | ({"quarantined": row.quarantined[name]} if name in row.quarantined else {})
         for name in services.fan_outs
     }
     return {
@@ -158,5 +165,6 @@ def _fan_out(is_done: bool, parked: Parked | None, discarded: str | None) -> Rec
 
 
 def _open_state(fan_outs: Mapping[str, Receipt]) -> str:
-    """Of a row that is not released yet."""
-    return "parked" if any(one["state"] == "parked" for one in fan_outs.values()) else "waiting"
+    """Of what is not in every read model: what an operator has to look at comes first."""
+    states = {one["state"] for one in fan_outs.values()}
+    return next((state for state in ("parked", "waiting", "quarantined") if state in states), "waiting")

@@ -158,13 +158,14 @@ class TopOut(BaseModel):
     as_of: AwareDatetime
 
 
-FanOutState = Literal["waiting", "done", "parked", "discarded"]
+FanOutState = Literal["waiting", "done", "parked", "quarantined", "discarded"]
 
 
 class FanOutOut(BaseModel):
     state: FanOutState
-    reason: str | None = Field(None, description="Why it is parked, or was discarded by an operator.")
+    reason: str | None = Field(None, description="Why it is parked, in quarantine, or was discarded by an operator.")
     parked_at: AwareDatetime | None = None
+    quarantined: int | None = Field(None, description="How many interactions of the batch it can't apply.")
 
 
 class EventReceiptOut(BaseModel):

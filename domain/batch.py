@@ -4,6 +4,7 @@ Everything here travels through Temporal as JSON and stays in histories: add fie
 No interaction ever travels there: a batch is named by its id and read from the intake log.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -17,6 +18,9 @@ DISCARD = "discard"
 MAINTAIN = "maintain"
 
 MAINTAIN_STORES = "MaintainStores"
+
+MANY_ACCOUNTS = "many"
+_MOST_ACCOUNT_KEYS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,22 @@ class FanOutResult:
     """Intake rows applied by this run; rows that an earlier run had applied are not counted."""
     first_occurred_at: datetime | None = None
     last_occurred_at: datetime | None = None
+    quarantined: int = 0
+    """Interactions that this fan-out can't apply and that are set aside."""
+    account_keys: list[str] = field(default_factory=list)
+    """What the batch is found by; see `account_keys`."""
+
+
+def account_key(account_id: str) -> str:
+    """What stands for an account in Temporal: 12 hex digits of its SHA-256, so that no account id is kept there."""
+    return hashlib.sha256(account_id.encode()).hexdigest()[:12]
+
+
+def account_keys(account_ids: set[str]) -> list[str]:
+    """The keys of a batch's accounts, or MANY_ACCOUNTS alone: an attribute of Temporal holds so much."""
+    if len(account_ids) > _MOST_ACCOUNT_KEYS:
+        return [MANY_ACCOUNTS]
+    return sorted(map(account_key, account_ids))
 
 
 @dataclass(frozen=True, slots=True)

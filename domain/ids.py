@@ -66,3 +66,9 @@ def earliest_id(moment: datetime) -> UUID:
     """The smallest UUIDv7 that can have been made at `moment`: a bound for 'made before'."""
     millis = (moment - _EPOCH) // timedelta(milliseconds=1)
     return UUID(int=(millis << 80) | (0x7 << 76) | (0b10 << 62))
+
+
+def new_id_of_time(identifier: UUID) -> UUID:
+    """A fresh UUIDv7 with the time of another."""
+    random_bits = new_id().int & ((1 << 80) - 1)
+    return UUID(int=(identifier.int >> 80 << 80) | random_bits)

@@ -45,6 +45,21 @@ class Carrier:
         except (RPCError, RuntimeError) as error:  # RuntimeError: a client that can't connect yet
             raise TransientError(f"Temporal: {error}") from error
 
+    async def end(self, batch_id: UUID, reason: str) -> None:
+        """Terminates the workflow of a batch whose rows another one carries; a closed or unknown one stays as it is.
+
+        Raises:
+            TransientError: Temporal did not do it.
+
+        """
+        try:
+            await self._client.get_workflow_handle(str(batch_id)).terminate(reason=reason, rpc_timeout=_RPC_TIMEOUT)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise TransientError(f"Temporal: {error}") from error
+        except RuntimeError as error:
+            raise TransientError(f"Temporal: {error}") from error
+
     async def is_open(self, batch_id: UUID) -> bool:
         """Whether the batch's workflow will still do something.
 

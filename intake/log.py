@@ -1,7 +1,7 @@
 """The intake log and its ledger: what was accepted, once, and is not yet in every read model."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from asyncpg.pgproto import pgproto
 from domain.ids import new_id
 from domain.interaction import Interaction, decode_interactions, encode_interactions
 from domain.week import date_of, day_of
-from store.postgres import Connection, Pool, translated_errors
+from store.postgres import Connection, Pool, transaction, translated_errors
 from store.queries import load_queries
 
 # From bytes to the wire at a tenth of what uuid.UUID costs.
@@ -36,12 +36,22 @@ class NewInteraction:
 
 
 @dataclass(frozen=True, slots=True)
+class Poison:
+    """An interaction that a fan-out can't apply."""
+
+    interaction: Interaction
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class IntakeRow:
     """One group commit as the fan-outs read it: without the duplicates."""
 
     intake_id: UUID
     accepted_at: datetime
     interactions: list[Interaction]
+    poison: list[Poison] = field(default_factory=list)
+    """Taken out of `interactions` for one fan-out; goes into quarantine with that fan-out's mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +115,23 @@ class IntakeLog:
             for row in rows
         ]
 
-    async def mark(self, connection: Connection, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
+    async def mark(self, connection: Connection, fan_out: str, rows: Iterable[IntakeRow]) -> set[UUID]:
         """Marks rows as applied inside the caller's transaction; those that the caller must apply now.
 
-        A row that was applied before, or was released meanwhile, is not among them.
+        A row that was applied before, or was released meanwhile, is not among them. Poison of those that are goes
+        into quarantine.
         """
-        rows = await connection.fetch(_QUERIES["mark"], fan_out, list(intake_ids))
-        return {row["intake_id"] for row in rows}
+        by_id = {row.intake_id: row for row in rows}
+        marked = {row["intake_id"] for row in await connection.fetch(_QUERIES["mark"], fan_out, list(by_id))}
+        poisoned = [row for intake_id, row in by_id.items() if row.poison and intake_id in marked]
+        if poisoned:
+            await _quarantine(connection, fan_out, poisoned)
+        return marked
 
-    async def mark_alone(self, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
+    async def mark_alone(self, fan_out: str, rows: Iterable[IntakeRow]) -> set[UUID]:
         """`mark` for a fan-out whose effect is elsewhere, written before and safe to write twice."""
-        with translated_errors():
-            rows = await self._pool.fetch(_QUERIES["mark"], fan_out, list(intake_ids))
-        return {row["intake_id"] for row in rows}
+        async with transaction(self._pool) as connection:
+            return await self.mark(connection, fan_out, rows)
 
     async def marked(self, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
         """Those rows that this fan-out need not look at any more."""
@@ -140,10 +154,21 @@ class IntakeLog:
         with translated_errors():
             await self._pool.execute(_QUERIES["unpark"], batch_id, fan_out)
 
-    async def discard(self, batch_id: UUID, fan_out: str, reason: str) -> None:
-        """Marks the rows of a batch that this fan-out has not applied, and keeps why. Twice is once."""
+    async def discard(self, batch_id: UUID, fan_out: str, reason: str, rows: Sequence[IntakeRow]) -> None:
+        """Marks the rows of a batch that this fan-out has not applied, and keeps why. Twice is once.
+
+        `rows` are those of the batch that can be read: their interactions are noted one by one for recounts.
+        """
+        events = [(row.intake_id, one.event_id) for row in rows for one in row.interactions]
         with translated_errors():
-            await self._pool.execute(_QUERIES["discard"], batch_id, fan_out, reason)
+            await self._pool.execute(
+                _QUERIES["discard"],
+                batch_id,
+                fan_out,
+                reason,
+                [intake_id for intake_id, _ in events],
+                [_DriverUUID(event_id) for _, event_id in events],
+            )
 
     async def backlog(self) -> tuple[int, datetime | None]:
         """Interactions accepted and not yet released, and when the oldest of them was accepted."""
@@ -163,6 +188,19 @@ class IntakeLog:
         with translated_errors():
             events: int = await self._pool.fetchval(_QUERIES["move_batches"], list(batch_ids), to_batch_id)
         return events
+
+
+async def _quarantine(connection: Connection, fan_out: str, rows: Sequence[IntakeRow]) -> None:
+    poison = [(row.intake_id, one) for row in rows for one in row.poison]
+    await connection.execute(
+        _QUERIES["quarantine"],
+        fan_out,
+        [intake_id for intake_id, _ in poison],
+        [_DriverUUID(one.interaction.event_id) for _, one in poison],
+        [one.interaction.account_id for _, one in poison],
+        [one.reason for _, one in poison],
+        [encode_interactions([one.interaction]) for _, one in poison],
+    )
 
 
 def _ids(events: Sequence[NewInteraction]) -> list[pgproto.UUID]:

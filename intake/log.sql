@@ -58,6 +58,15 @@ INSERT INTO applied (intake_id, fan_out) SELECT intake_id, $1 FROM present
 ON CONFLICT DO NOTHING
 RETURNING intake_id;
 
+-- name: quarantine
+-- $1 fan-out; $2 to $6 of each interaction: its row, its own id, account, reason, and itself as a frame.
+INSERT INTO quarantine (fan_out, event_id, intake_id, batch_id, account_id, reason, interaction)
+SELECT $1, p.event_id, p.intake_id, l.batch_id, p.account_id, p.reason, p.interaction
+FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
+    AS p (intake_id, event_id, account_id, reason, interaction)
+JOIN intake_log l USING (intake_id)
+ON CONFLICT DO NOTHING;
+
 -- name: marked
 -- $1 fan-out, $2 intake ids: those that it has applied already, or that are gone because all have.
 SELECT i.intake_id FROM unnest($2::uuid[]) AS i (intake_id)
@@ -92,14 +101,17 @@ SELECT (SELECT count(*) FROM ready) AS released_rows,
        (SELECT count(*) FROM told) AS told;
 
 -- name: park
-INSERT INTO parked (batch_id, fan_out, reason) VALUES ($1, $2, $3)
+-- Not where the batch's rows were moved into another one meanwhile: nothing of it waits for an operator then.
+INSERT INTO parked (batch_id, fan_out, reason)
+SELECT $1, $2, $3 WHERE EXISTS (SELECT FROM intake_log WHERE batch_id = $1)
 ON CONFLICT (batch_id, fan_out) DO UPDATE SET reason = excluded.reason, parked_at = excluded.parked_at;
 
 -- name: unpark
 DELETE FROM parked WHERE batch_id = $1 AND fan_out = $2;
 
 -- name: discard
--- $1 batch id, $2 fan-out, $3 reason. A row that is marked has been applied: it is not discarded.
+-- $1 batch id, $2 fan-out, $3 reason; $4, $5 rows and ids of the interactions that can be read. A row that is marked
+-- has been applied: it is not discarded.
 WITH present AS (
     SELECT intake_id, event_count FROM intake_log WHERE batch_id = $1 ORDER BY intake_id FOR KEY SHARE
 ), marked AS (
@@ -108,6 +120,11 @@ WITH present AS (
     RETURNING intake_id
 ), unparked AS (
     DELETE FROM parked WHERE batch_id = $1 AND fan_out = $2
+), left_out AS (
+    INSERT INTO discarded_event (fan_out, event_id, reason)
+    SELECT $2, e.event_id, $3
+    FROM unnest($4::uuid[], $5::uuid[]) AS e (intake_id, event_id) JOIN marked USING (intake_id)
+    ON CONFLICT DO NOTHING
 )
 INSERT INTO discarded (intake_id, fan_out, batch_id, event_count, reason)
 SELECT intake_id, $2, $1, event_count, $3 FROM present JOIN marked USING (intake_id);
@@ -163,7 +180,11 @@ DELETE FROM batch_end WHERE ended_at < now() - $1::interval;
 -- $1 event id: the intake row that brought it, and what is left to do for that row.
 SELECT e.intake_id, l.batch_id, l.accepted_at, l.intake_id IS NULL AS released,
        ARRAY (SELECT a.fan_out FROM applied a WHERE a.intake_id = e.intake_id) AS applied,
-       (SELECT jsonb_object_agg(d.fan_out, d.reason)::text FROM discarded d WHERE d.intake_id = e.intake_id) AS discarded
+       (SELECT jsonb_object_agg(d.fan_out, d.reason)::text FROM (
+            SELECT fan_out, reason FROM discarded WHERE intake_id = e.intake_id
+            UNION ALL
+            SELECT fan_out, reason FROM discarded_event WHERE event_id = e.event_id) AS d) AS discarded,
+       (SELECT jsonb_object_agg(q.fan_out, q.reason)::text FROM quarantine q WHERE q.event_id = e.event_id) AS quarantined
 FROM event_ledger e LEFT JOIN intake_log l USING (intake_id)
 WHERE e.event_id = $1
 ORDER BY e.intake_id LIMIT 1;
@@ -179,6 +200,9 @@ SELECT (SELECT count(*) FROM intake_log WHERE batch_id = $1) AS rows_left,
        (SELECT jsonb_object_agg(fan_out, reason)::text FROM (
             SELECT fan_out, max(reason) AS reason FROM discarded WHERE batch_id = $1 GROUP BY fan_out) AS given_up
        ) AS discarded,
+       (SELECT jsonb_object_agg(fan_out, number)::text FROM (
+            SELECT fan_out, count(*) AS number FROM quarantine WHERE batch_id = $1 GROUP BY fan_out) AS set_aside
+       ) AS quarantined,
        b.event_count AS events_released, b.moved_to, b.ended_at
 FROM (SELECT) AS one LEFT JOIN batch_end b ON b.batch_id = $1;
 

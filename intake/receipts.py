@@ -21,6 +21,8 @@ class EventReceiptRow:
     applied: list[str]
     discarded: dict[str, str]
     """Fan-out → why it was given up."""
+    quarantined: dict[str, str]
+    """Fan-out → why it can't apply this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,8 @@ class BatchReceiptRow:
     """Fan-out → how many of the rows left it has applied."""
     discarded: dict[str, str]
     """Fan-out → why it was given up for rows of this batch."""
+    quarantined: dict[str, int]
+    """Fan-out → how many interactions of this batch it can't apply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,9 @@ class Receipts:
             row = await self._pool.fetchrow(_QUERIES["event_receipt"], event_id)
         if row is None:
             return None
-        return EventReceiptRow(**{**row, "discarded": json.loads(row["discarded"] or "{}")})
+        return EventReceiptRow(
+            **{**row, **{name: json.loads(row[name] or "{}") for name in ("discarded", "quarantined")}}
+        )
 
     async def batch(self, batch_id: UUID) -> BatchReceiptRow | None:
         with translated_errors():
@@ -70,6 +76,7 @@ class Receipts:
             moved_to=row["moved_to"],
             applied=json.loads(row["applied"] or "{}"),
             discarded=json.loads(row["discarded"] or "{}"),
+            quarantined=json.loads(row["quarantined"] or "{}"),
         )
 
     async def parked(self, batch_id: UUID) -> dict[str, Parked]:

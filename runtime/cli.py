@@ -1,21 +1,21 @@
-"""The command line: `footfall up | api | worker | migrate | blocks | import | demo | settings`."""
+"""The command line: `footfall up | api | worker | migrate | blocks | fan-outs | quarantine | import | …`."""
 
 import asyncio
-import os
 import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr, ValidationError
-from rich.console import Console
 from rich.table import Table
 
 from domain.errors import FootfallError
+from runtime.commands import connected_settings, console, errors, leave
+from runtime.commands import settings as read_settings
 from runtime.demo import demo
+from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
-from runtime.instance import read_instance
-from runtime.settings import Settings, describe_settings, environment_name
+from runtime.quarantine_command import app as quarantine
+from runtime.settings import describe_settings
 
 app = typer.Typer(
     name="footfall",
@@ -24,16 +24,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_console = Console()
-_errors = Console(stderr=True)
-
-_INVALID = 2
 _INTERRUPTED = 130  # as shells have it
 
 
 def _version(asked: bool) -> None:
     if asked:
-        _console.print(f"footfall {installed_version('footfall')}", highlight=False)
+        console.print(f"footfall {installed_version('footfall')}", highlight=False)
         raise typer.Exit
 
 
@@ -50,9 +46,9 @@ def up() -> None:
     from runtime.logs import set_up_logging  # noqa: PLC0415  (each command loads what it needs)
     from runtime.up import Stack  # noqa: PLC0415
 
-    settings = _settings()
+    settings = read_settings()
     set_up_logging("warning")
-    Stack(settings, _console).run()
+    Stack(settings, console).run()
 
 
 @app.command()
@@ -60,7 +56,7 @@ def api() -> None:
     """Run one API process, with the PostgreSQL and Temporal of the settings or of a running `footfall up`."""
     from runtime import api_process  # noqa: PLC0415
 
-    api_process.run(_connected_settings())
+    api_process.run(connected_settings())
 
 
 @app.command()
@@ -68,20 +64,20 @@ def worker() -> None:
     """Run one worker process, likewise."""
     from runtime import worker_process  # noqa: PLC0415
 
-    worker_process.run(_connected_settings())
+    worker_process.run(connected_settings())
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the tables of the databases up to date."""
-    from runtime.connections import migrate_stores, postgres_url  # noqa: PLC0415
+    """Bring the tables of the databases, and the search attributes of Temporal, up to date."""
+    from runtime.migrate import migrate_all  # noqa: PLC0415
 
-    settings = _connected_settings()
-    applied = asyncio.run(migrate_stores(settings, postgres_url(settings)))
+    applied = asyncio.run(migrate_all(connected_settings()))
     for name in applied:
-        _console.print(f"applied {name}", highlight=False)
+        console.print(f"applied {name}", highlight=False)
     if not applied:
-        _console.print("nothing to apply: everything is up to date", highlight=False)
+        console.print("nothing to apply: everything is up to date", highlight=False)
+    leave(0)
 
 
 blocks = typer.Typer(help="The blocks that interactions are kept in.", no_args_is_help=True)
@@ -93,7 +89,7 @@ def inspect_blocks(account_id: Annotated[str, typer.Argument(help="As the app se
     """Show an account's blocks, weeks and sizes; the last column is how much larger the same would be as JSON."""
     from runtime.blocks import inspect  # noqa: PLC0415
 
-    asyncio.run(inspect(_connected_settings(), account_id, _console))
+    asyncio.run(inspect(connected_settings(), account_id, console))
 
 
 @blocks.command("compact")
@@ -106,14 +102,14 @@ def compact_blocks(
     """Fold small blocks into sealed ones now, in a workflow; a worker does this every hour anyway."""
     from runtime.blocks import compact, print_result  # noqa: PLC0415
 
-    settings = _connected_settings()
-    done = asyncio.run(compact(settings, _console, weeks_back=weeks, events_a_second=events_per_s))
-    print_result(done, _console)
-    sys.stdout.flush()
-    # The SDK's threads may outlive the interpreter and abort it (temporalio/sdk-python#300): it is left to nobody.
-    os._exit(1 if done.unreadable else 0)
+    settings = connected_settings()
+    done = asyncio.run(compact(settings, console, weeks_back=weeks, events_a_second=events_per_s))
+    print_result(done, console)
+    leave(1 if done.unreadable else 0)
 
 
+app.add_typer(fan_outs, name="fan-outs")
+app.add_typer(quarantine, name="quarantine")
 app.command("import")(import_file)
 app.command()(demo)
 
@@ -124,34 +120,14 @@ def show_settings() -> None:
     table = Table("variable", "default", "meaning")
     for setting in describe_settings():
         table.add_row(setting.variable, setting.default, setting.meaning)
-    _console.print(table)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        for one in error.errors():
-            _errors.print(f"{environment_name(str(one['loc'][0]))}: {one['msg']}", style="red", highlight=False)
-        raise SystemExit(_INVALID) from None
-
-
-def _connected_settings() -> Settings:
-    """The settings, completed by what runs on the data folder."""
-    settings = _settings()
-    instance = read_instance(settings.data_dir)
-    if instance is None:
-        return settings
-    found = {"postgres_url": SecretStr(instance.postgres_url), "temporal_address": instance.temporal_address}
-    missing = {name: value for name, value in found.items() if getattr(settings, name) is None}
-    return settings.model_copy(update=missing)
+    console.print(table)
 
 
 def main() -> None:
     try:
         app()
     except FootfallError as error:
-        _errors.print(str(error), style="red", highlight=False, markup=False)
+        errors.print(str(error), style="red", highlight=False, markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

@@ -174,8 +174,8 @@ async def connected_client(settings: Settings) -> Client:
             await asyncio.sleep(_CONNECT_AGAIN_AFTER_S)
 
 
-async def register_search_attributes(client: Client) -> None:
-    """Makes the attributes that batches are found by known to Temporal's namespace, where they are missing."""
+async def register_search_attributes(client: Client) -> list[str]:
+    """Makes the attributes that batches are found by known to Temporal's namespace; those that were missing."""
     known = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace), timeout=_RPC_TIMEOUT
     )
@@ -185,7 +185,7 @@ async def register_search_attributes(client: Client) -> None:
         if key.name not in known.custom_attributes
     }
     if not wanted:
-        return
+        return []
     try:
         await client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(namespace=client.namespace, search_attributes=wanted),
@@ -194,3 +194,4 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status != RPCStatusCode.ALREADY_EXISTS:
             raise
+    return list(wanted)

@@ -76,7 +76,7 @@ async def work(settings: Settings) -> None:
 
 def _worker(client: Client, resources: Resources, maintenance: Maintenance, compaction: Compaction) -> Worker:
     batches = BatchReader(resources.log)
-    fan_outs = [fan_out_activity(fan_out(resources), batches) for fan_out in FAN_OUTS]
+    fan_outs = [fan_out_activity(fan_out(resources), batches, resources.log) for fan_out in FAN_OUTS]
     end = BatchEnd(resources.log, batches)
     return Worker(
         client,

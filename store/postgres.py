@@ -63,3 +63,16 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     with translated_errors():
         async with pool.acquire() as connection, connection.transaction():
             yield connection
+
+
+@asynccontextmanager
+async def undone_transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A transaction that is rolled back at the end, to see whether something could be done; errors translated."""
+    with translated_errors():
+        async with pool.acquire() as connection:
+            attempt = connection.transaction()
+            await attempt.start()
+            try:
+                yield connection
+            finally:
+                await attempt.rollback()

@@ -28,9 +28,10 @@ EVENTS = SearchAttributeKey.for_int("FootfallEvents")
 ACCOUNTS = SearchAttributeKey.for_int("FootfallAccounts")
 FIRST_EVENT = SearchAttributeKey.for_datetime("FootfallFirstEvent")
 LAST_EVENT = SearchAttributeKey.for_datetime("FootfallLastEvent")
+ACCOUNT_KEYS = SearchAttributeKey.for_keyword_list("FootfallAccountKeys")
 PARKED = SearchAttributeKey.for_keyword_list("FanOutsParked")
 
-SEARCH_ATTRIBUTES = (EVENTS, ACCOUNTS, FIRST_EVENT, LAST_EVENT, PARKED)
+SEARCH_ATTRIBUTES = (EVENTS, ACCOUNTS, FIRST_EVENT, LAST_EVENT, ACCOUNT_KEYS, PARKED)
 
 
 @workflow.defn(name=RECORD_INTERACTIONS)
@@ -152,13 +153,22 @@ class RecordInteractions:
         seen = self._seen()
         updates: list[SearchAttributeUpdate[Any]] = [PARKED.value_set(sorted(self._parked))]
         if seen is not None:
-            updates += [EVENTS.value_set(seen.events), ACCOUNTS.value_set(seen.accounts)]
+            updates += [
+                EVENTS.value_set(seen.events),
+                ACCOUNTS.value_set(seen.accounts),
+                ACCOUNT_KEYS.value_set(seen.account_keys),
+            ]
             if seen.first_occurred_at is not None and seen.last_occurred_at is not None:
                 updates += [
                     FIRST_EVENT.value_set(seen.first_occurred_at),
                     LAST_EVENT.value_set(seen.last_occurred_at),
                 ]
         workflow.upsert_search_attributes(updates)
+
+    def _done(self, name: str) -> str:
+        applied = self._applied[name]
+        aside = f", **{applied.quarantined}** interactions are in quarantine" if applied.quarantined else ""
+        return f"{applied.applied_rows} intake rows{aside}"
 
     def _details(self) -> str:
         lines = []
@@ -177,7 +187,7 @@ class RecordInteractions:
             elif name in self._discarded:
                 lines.append(f"- {name}: **discarded**. {self._discarded[name]}")
             elif name in self._applied:
-                lines.append(f"- {name}: done, {self._applied[name].applied_rows} intake rows")
+                lines.append(f"- {name}: done, {self._done(name)}")
             else:
                 lines.append(f"- {name}: under way")
         if self._released is not None:

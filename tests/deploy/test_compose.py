@@ -237,8 +237,7 @@ def test_addresses_lead_to_a_service_that_listens_there() -> None:
 
 def test_what_is_addressed_is_waited_for() -> None:
     for user, host, _ in addresses():
-        if (user, host) != ("migrate", "temporal"):  # it shares the environment, and does not use all of it
-            assert host in services()[user]["depends_on"], f"{user} does not wait for {host}"
+        assert host in services()[user]["depends_on"], f"{user} does not wait for {host}"
 
 
 def test_everybody_uses_the_credentials_that_postgres_has() -> None:

@@ -74,7 +74,7 @@ async def _carry(pool: Pool, blocks: Watched, accepted: Accepted) -> None:
     log = IntakeLog(pool)
     rows = await log.read(accepted.batch_id)
     await blocks.write([block for row in rows for block in delta_blocks(row)])
-    await log.mark_alone("persist", [row.intake_id for row in rows])
+    await log.mark_alone("persist", rows)
     await log.release(accepted.batch_id, ["persist"])
 
 

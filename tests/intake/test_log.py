@@ -87,13 +87,18 @@ async def test_discarding_marks_what_was_not_applied_and_keeps_why(log: IntakeLo
     batch = new_id()
     for _ in range(2):
         await log.append(batch, [new_interaction(), new_interaction()])
-    first, second = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
+    first, second = rows
     await log.mark_alone("popularity", [first])
     await log.park(batch, "popularity", "table is gone")
     for reason in ("a test shop", "once more"):
-        await log.discard(batch, "popularity", reason)
+        await log.discard(batch, "popularity", reason, rows)
     kept = await pool.fetch("SELECT intake_id, fan_out, batch_id, event_count, reason FROM discarded")
-    assert [tuple(row) for row in kept] == [(second, "popularity", batch, 2, "a test shop")]
+    assert [tuple(row) for row in kept] == [(second.intake_id, "popularity", batch, 2, "a test shop")]
+    one_by_one = await pool.fetch("SELECT event_id, fan_out, reason FROM discarded_event")
+    assert {tuple(row) for row in one_by_one} == {
+        (UUID(bytes=one.event_id), "popularity", "a test shop") for one in second.interactions
+    }
     assert await pool.fetchval("SELECT count(*) FROM parked") == 0
     async with pool.acquire() as connection:
         assert await log.mark(connection, "popularity", [first, second]) == set()
@@ -154,21 +159,21 @@ def test_the_window_has_an_edge() -> None:
 
 
 async def _apply_and_release(log: IntakeLog, batch: UUID) -> None:
-    ids = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
     for fan_out in FAN_OUTS:
-        await log.mark_alone(fan_out, ids)
-    assert (await log.release(batch, FAN_OUTS)).released_rows == len(ids)
+        await log.mark_alone(fan_out, rows)
+    assert (await log.release(batch, FAN_OUTS)).released_rows == len(rows)
 
 
 async def test_release_waits_for_every_fan_out(log: IntakeLog, pool: Pool) -> None:
     batch = new_id()
     await log.append(batch, [new_interaction()])
-    ids = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
     assert (await log.release(batch, FAN_OUTS)).remaining_rows == 1
-    await log.mark_alone("persist", ids)
+    await log.mark_alone("persist", rows)
     assert (await log.release(batch, FAN_OUTS)).released_rows == 0
     assert len(await log.read(batch)) == 1
-    await log.mark_alone("popularity", ids)
+    await log.mark_alone("popularity", rows)
     released = await log.release(batch, FAN_OUTS)
     assert (released.released_rows, released.remaining_rows) == (1, 0)
     assert await pool.fetchval("SELECT count(*) FROM intake_log") == 0
@@ -178,11 +183,11 @@ async def test_release_waits_for_every_fan_out(log: IntakeLog, pool: Pool) -> No
 async def test_a_row_is_marked_once_a_fan_out(log: IntakeLog, pool: Pool) -> None:
     batch = new_id()
     await log.append(batch, [new_interaction()])
-    ids = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
 
     async def mark() -> set[UUID]:
         async with transaction(pool) as connection:
-            return await log.mark(connection, "popularity", ids)
+            return await log.mark(connection, "popularity", rows)
 
     marked = await asyncio.gather(*(mark() for _ in range(8)))
     assert sorted(map(len, marked)) == [0] * 7 + [1]
@@ -191,31 +196,31 @@ async def test_a_row_is_marked_once_a_fan_out(log: IntakeLog, pool: Pool) -> Non
 async def test_a_mark_that_is_rolled_back_is_none(log: IntakeLog, pool: Pool) -> None:
     batch = new_id()
     await log.append(batch, [new_interaction()])
-    ids = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
     with pytest.raises(ZeroDivisionError):
         async with transaction(pool) as connection:
-            await log.mark(connection, "popularity", ids)
+            await log.mark(connection, "popularity", rows)
             raise ZeroDivisionError
-    assert await log.mark_alone("popularity", ids) == set(ids)
+    assert await log.mark_alone("popularity", rows) == {row.intake_id for row in rows}
 
 
 async def test_a_released_row_can_not_be_marked_again(log: IntakeLog) -> None:
     """A slow run of a fan-out must not apply what another run applied and released meanwhile."""
     batch = new_id()
     await log.append(batch, [new_interaction()])
-    ids = [row.intake_id for row in await log.read(batch)]
+    rows = await log.read(batch)
     await _apply_and_release(log, batch)
-    assert await log.mark_alone("popularity", ids) == set()
+    assert await log.mark_alone("popularity", rows) == set()
 
 
 async def test_release_waits_for_a_mark_under_way(log: IntakeLog, pool: Pool) -> None:
     """While a fan-out's transaction holds its rows, they can't be released by somebody who saw older marks."""
     batch = new_id()
     await log.append(batch, [new_interaction()])
-    ids = [row.intake_id for row in await log.read(batch)]
-    await log.mark_alone("persist", ids)
+    rows = await log.read(batch)
+    await log.mark_alone("persist", rows)
     async with transaction(pool) as connection:
-        await log.mark(connection, "popularity", ids)
+        await log.mark(connection, "popularity", rows)
         release = asyncio.create_task(log.release(batch, ["persist"]))
         await _wait_for_a_lock(pool)
         assert not release.done()

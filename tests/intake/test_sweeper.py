@@ -103,10 +103,10 @@ async def test_one_process_sweeps_at_a_time(
 async def test_marks_go_with_the_rows(sweeper: Sweeper, log: IntakeLog, pool: Pool) -> None:
     """What had been applied under the old batch is not applied again under the new one."""
     lost = await _batch(log, pool, 3, age_s=31)
-    ids = [row.intake_id for row in await log.read(lost)]
-    assert await log.mark_alone("popularity", ids) == set(ids)
+    rows = await log.read(lost)
+    assert await log.mark_alone("popularity", rows) == {row.intake_id for row in rows}
     await sweeper.sweep()
-    assert await log.mark_alone("popularity", ids) == set()
+    assert await log.mark_alone("popularity", rows) == set()
 
 
 async def test_with_temporal_down_nothing_moves(

@@ -1,0 +1,123 @@
+"""Fan-outs that are parked: which they are, and how many batches of them are replayed at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from domain.ids import new_id
+from intake.dispatch import StartWorkflow
+from intake.log import IntakeLog
+from store.postgres import Pool, translated_errors
+from store.queries import load_queries
+
+_QUERIES = load_queries("intake", "parked.sql")
+_ENDS_AT_ONCE = 32
+
+EndWorkflow = Callable[[UUID, str], Awaitable[None]]
+"""Ends the workflow of a batch whose rows another one carries, with a reason; a closed one stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedFanOut:
+    batch_id: UUID
+    fan_out: str
+    reason: str
+    parked_at: datetime
+    events: int
+    """Interactions of the batch."""
+    accepted_at: datetime
+    """Of the oldest of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which parked fan-outs are meant; all conditions that are given hold."""
+
+    batch_ids: Sequence[UUID] = ()
+    fan_out: str | None = None
+    since: datetime | None = None
+    """Parked then or later."""
+    until: datetime | None = None
+    """Parked before."""
+    reason: str | None = None
+    """Part of the reason, in any case."""
+    account_id: str | None = None
+    """Somebody whose interactions are in the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Parked batches whose rows a new batch carries."""
+
+    batch_id: UUID
+    events: int
+    replaced: list[UUID]
+
+
+class ParkedFanOuts:
+    """Raises TransientError or PermanentError."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._log = IntakeLog(pool)
+
+    async def find(self, which: Which) -> list[ParkedFanOut]:
+        """The oldest first."""
+        conditions = (list(which.batch_ids) or None, which.fan_out, which.since, which.until, which.reason)
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["find"], *conditions)
+        found = [ParkedFanOut(*row.values()) for row in rows]
+        if which.account_id is None:
+            return found
+        mine = {one.batch_id for one in found if await self._has(one.batch_id, which.account_id)}
+        return [one for one in found if one.batch_id in mine]
+
+    async def left(self, batch_ids: Sequence[UUID]) -> set[UUID]:
+        """Those batches that have rows in the log."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["left"], list(batch_ids))
+        return {row["batch_id"] for row in rows}
+
+    async def _has(self, batch_id: UUID, account_id: str) -> bool:
+        rows = await self._log.read(batch_id)
+        return any(one.account_id == account_id for row in rows for one in row.interactions)
+
+
+async def replay(
+    parked: Sequence[ParkedFanOut], log: IntakeLog, start: StartWorkflow, end: EndWorkflow, *, max_events: int
+) -> AsyncIterator[Carried]:
+    """Carries the parked batches anew: many of them as one batch of up to `max_events`, which is why it is quick.
+
+    Marks go with the rows, so what was applied is not applied again. The rows get their new batch first: should the
+    start fail, the sweeper finds them there. A workflow that is not ended then finds nothing left to do.
+    """
+    for group in _groups(parked, max_events):
+        batch_id = new_id()
+        events = await log.move(group, batch_id)
+        if not events:
+            continue  # all of it was released or moved meanwhile
+        await start(batch_id, events)
+        at_once = asyncio.Semaphore(_ENDS_AT_ONCE)
+        reason = f"its interactions are carried by batch {batch_id}"
+        await asyncio.gather(*(_end(end, one, reason, at_once) for one in group))
+        yield Carried(batch_id, events, group)
+
+
+async def _end(end: EndWorkflow, batch_id: UUID, reason: str, at_once: asyncio.Semaphore) -> None:
+    async with at_once:
+        await end(batch_id, reason)
+
+
+def _groups(parked: Sequence[ParkedFanOut], max_events: int) -> list[list[UUID]]:
+    sizes = {one.batch_id: one.events for one in parked}
+    groups: list[list[UUID]] = []
+    together = 0
+    for batch_id, events in sizes.items():
+        if not groups or together + events > max_events:
+            groups.append([])
+            together = 0
+        groups[-1].append(batch_id)
+        together += events
+    return groups

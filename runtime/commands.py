@@ -1,0 +1,71 @@
+"""What every command needs: its settings, and an end that can't hang."""
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+
+from domain.errors import InvalidInputError
+from runtime.importing.time_mapping import parse_span
+from runtime.instance import read_instance
+from runtime.settings import Settings, environment_name
+
+INVALID = 2
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def settings() -> Settings:
+    """Those of the environment; ends the command with what is wrong in them."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        for one in error.errors():
+            errors.print(f"{environment_name(str(one['loc'][0]))}: {one['msg']}", style="red", highlight=False)
+        raise SystemExit(INVALID) from None
+
+
+def connected_settings() -> Settings:
+    """The settings, completed by what runs on the data folder."""
+    given = settings()
+    instance = read_instance(given.data_dir)
+    if instance is None:
+        return given
+    found = {"postgres_url": SecretStr(instance.postgres_url), "temporal_address": instance.temporal_address}
+    missing = {name: value for name, value in found.items() if getattr(given, name) is None}
+    return given.model_copy(update=missing)
+
+
+def leave(code: int) -> NoReturn:
+    """Ends a command that had a Temporal client.
+
+    The SDK's threads may outlive the interpreter and abort it (temporalio/sdk-python#300): it is left to nobody.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def moment(text: str | None, now: datetime) -> datetime | None:
+    """A time such as 2026-03-01T12:00:00Z (UTC where it says nothing), or a length of time before `now`: 2h, 7d.
+
+    Raises:
+        InvalidInputError: it is neither.
+
+    """
+    if text is None:
+        return None
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    else:
+        return read if read.tzinfo else read.replace(tzinfo=UTC)
+    try:
+        return now - timedelta(microseconds=parse_span(text))
+    except InvalidInputError:
+        raise InvalidInputError(f"{text!r} is no time; write it like 2026-03-01T12:00, 2h or 7d") from None
