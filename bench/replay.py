@@ -114,11 +114,11 @@ async def measure(instance: Instance, data_dir: Path, table: Table, *, quick: bo
     async with await create_pool(instance.postgres_url, name="bench", size=8, timeout_s=60) as pool:
         bench = Bench(instance, pool, client, data_dir)
         for _ in range(1 if quick else 3):
-            for count, events in ((200, 5),) if quick else ((2_000, 5), (2_000, 100)):
+            for count, events in ((200, 5),) if quick else ((1_000, 5), (1_000, 100)):
                 name = f"{count:,} batches of {events}"
                 await bench.park(count, events)
                 table.add(f"{name}: fan-outs replay, batches/s", count / await bench.by_command(), "200")
-            few = 100 if quick else 300
+            few = 100
             batches = await bench.park(few, 5)
             table.add(f"{few} batches of 5: the update on each, batches/s", few / await bench.by_updates(batches))
 

@@ -86,28 +86,31 @@ class ParkedFanOuts:
 
 
 async def replay(
-    parked: Sequence[ParkedFanOut], log: IntakeLog, start: StartWorkflow, end: EndWorkflow, *, max_events: int
+    parked: Sequence[ParkedFanOut], log: IntakeLog, start: StartWorkflow, *, max_events: int
 ) -> AsyncIterator[Carried]:
     """Carries the parked batches anew: many of them as one batch of up to `max_events`, which is why it is quick.
 
     Marks go with the rows, so what was applied is not applied again. The rows get their new batch first: should the
-    start fail, the sweeper finds them there. A workflow that is not ended then finds nothing left to do.
+    start fail, the sweeper finds them there.
     """
     for group in _groups(parked, max_events):
         batch_id = new_id()
         events = await log.move(group, batch_id)
-        if not events:
-            continue  # all of it was released or moved meanwhile
-        await start(batch_id, events)
-        at_once = asyncio.Semaphore(_ENDS_AT_ONCE)
-        reason = f"its interactions are carried by batch {batch_id}"
-        await asyncio.gather(*(_end(end, one, reason, at_once) for one in group))
-        yield Carried(batch_id, events, group)
+        if events:  # else all of it was released or moved meanwhile
+            await start(batch_id, events)
+            yield Carried(batch_id, events, group)
 
 
-async def _end(end: EndWorkflow, batch_id: UUID, reason: str, at_once: asyncio.Semaphore) -> None:
-    async with at_once:
-        await end(batch_id, reason)
+async def end_replaced(carried: Sequence[Carried], end: EndWorkflow, ended: Callable[[], None]) -> None:
+    """Ends the workflows of batches that are carried anew, and tells of each; left open, they find nothing to do."""
+    at_once = asyncio.Semaphore(_ENDS_AT_ONCE)
+
+    async def one_of(batch_id: UUID, by: UUID) -> None:
+        async with at_once:
+            await end(batch_id, f"its interactions are carried by batch {by}")
+        ended()
+
+    await asyncio.gather(*(one_of(batch_id, one.batch_id) for one in carried for batch_id in one.replaced))
 
 
 def _groups(parked: Sequence[ParkedFanOut], max_events: int) -> list[list[UUID]]:

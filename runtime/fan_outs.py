@@ -21,7 +21,7 @@ from domain.batch import DISCARD, DiscardRequest
 from domain.week import from_us
 from intake.carrier import Carrier
 from intake.log import IntakeLog, IntakeRow
-from intake.parked import Carried, ParkedFanOut, ParkedFanOuts, Which, replay
+from intake.parked import Carried, ParkedFanOut, ParkedFanOuts, Which, end_replaced, replay
 from intake.quarantine import Choice, Quarantine
 from intake.receipts import Receipts
 from runtime.connections import connected_client, open_pool
@@ -66,14 +66,13 @@ async def replay_parked(settings: Settings, which: Which, console: Console, *, w
         carried = []
         with progress_bars(console, quiet=as_json) as progress:
             batches = progress.add_task("batches carried anew", total=len({one.batch_id for one in parked}))
-            replays = replay(
-                parked, IntakeLog(pool), carrier.start, carrier.end, max_events=settings.batch_max_events
-            )
-            async for one in replays:
+            async for one in replay(parked, IntakeLog(pool), carrier.start, max_events=settings.batch_max_events):
                 carried.append(one)
                 progress.advance(batches, len(one.replaced))
             events = {one.batch_id: one.events for one in carried}
-            again = await outcome(store, events, progress) if wait else []
+            again, _ = await asyncio.gather(
+                outcome(store, events, progress) if wait else _nothing(), _end_replaced(carried, carrier, progress)
+            )
     seconds = time.monotonic() - started
     report = _report(carried, again, seconds)
     if as_json:
@@ -93,6 +92,15 @@ async def outcome(store: ParkedFanOuts, events: Mapping[UUID, int], progress: Pr
         if left == {one.batch_id for one in parked}:
             return parked
         await asyncio.sleep(_LOOK_EVERY_S)
+
+
+async def _nothing() -> list[ParkedFanOut]:
+    return []
+
+
+async def _end_replaced(carried: Sequence[Carried], carrier: Carrier, progress: Progress) -> None:
+    task = progress.add_task("old workflows ended", total=sum(len(one.replaced) for one in carried))
+    await end_replaced(carried, carrier.end, lambda: progress.advance(task))
 
 
 async def discard_parked(settings: Settings, which: Which, because: str, console: Console) -> int:

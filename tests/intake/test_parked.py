@@ -8,7 +8,7 @@ import pytest
 from domain.errors import TransientError
 from domain.ids import new_id
 from intake.log import IntakeLog
-from intake.parked import Carried, ParkedFanOut, ParkedFanOuts, Which, replay
+from intake.parked import Carried, ParkedFanOut, ParkedFanOuts, Which, end_replaced, replay
 from store.postgres import Pool
 from tests.factories import new_interaction
 
@@ -72,7 +72,11 @@ class Workflows:
 
 
 async def _replay(found: list[ParkedFanOut], log: IntakeLog, workflows: Workflows, most: int) -> list[Carried]:
-    return [one async for one in replay(found, log, workflows.start, workflows.end, max_events=most)]
+    carried = [one async for one in replay(found, log, workflows.start, max_events=most)]
+    told: list[None] = []
+    await end_replaced(carried, workflows.end, lambda: told.append(None))
+    assert len(told) == sum(len(one.replaced) for one in carried)
+    return carried
 
 
 async def test_as_many_go_together_as_a_batch_holds(log: IntakeLog, parked: ParkedFanOuts) -> None:
