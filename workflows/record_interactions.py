@@ -68,8 +68,8 @@ class RecordInteractions:
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._released
 
-    @workflow.update(description="Run the parked fan-outs again; an empty list means all of them.")
-    def replay(self, fan_outs: list[str]) -> list[str]:
+    @workflow.update(description='Run parked fan-outs again: ["popularity"]; [] or nothing: all of them.')
+    def replay(self, fan_outs: list[str] | None = None) -> list[str]:
         """The fan-outs that run again now."""
         chosen = fan_outs or sorted(self._parked)
         for name in chosen:
@@ -77,8 +77,8 @@ class RecordInteractions:
         return chosen
 
     @replay.validator
-    def _check_replay(self, fan_outs: list[str]) -> None:
-        self._check_parked(fan_outs)
+    def _check_replay(self, fan_outs: list[str] | None = None) -> None:
+        self._check_parked(fan_outs or [])
 
     @workflow.update(
         description='Give parked fan-outs up for this batch: {"reason": "…", "fan_outs": []}, empty: all.'
@@ -178,7 +178,7 @@ class RecordInteractions:
                 seen.first_occurred_at.isoformat(" ", "seconds"),
                 seen.last_occurred_at.isoformat(" ", "seconds"),
             )
-            lines.append(f"**{seen.events}** interactions of **{seen.accounts}** accounts, {first} to {last}")
+            lines += [f"**{seen.events}** interactions of **{seen.accounts}** accounts, {first} to {last}", ""]
         for name in self._batch.fan_outs:
             if name in self._parked:
                 lines.append(
