@@ -111,7 +111,7 @@ async def _each(batches: list[UUID], do: Callable[[UUID], Awaitable[None]]) -> N
 
 async def measure(instance: Instance, data_dir: Path, table: Table, *, quick: bool) -> None:
     client = await Client.connect(instance.temporal_address)
-    async with await create_pool(instance.postgres_url, name="bench", size=8, timeout_s=60) as pool:
+    async with create_pool(instance.postgres_url, name="bench", size=8, timeout_s=60) as pool:
         bench = Bench(instance, pool, client, data_dir)
         for _ in range(1 if quick else 3):
             for count, events in ((200, 5),) if quick else ((1_000, 5), (1_000, 100)):

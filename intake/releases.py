@@ -9,7 +9,9 @@ from uuid import UUID
 
 import asyncpg
 
+from domain.errors import FootfallError
 from intake.log import RELEASED_CHANNEL
+from store.postgres import CONNECT_TIMEOUT_S, translated_errors
 
 _log = logging.getLogger(__name__)
 _RECONNECT_AFTER_S = 1.0
@@ -44,13 +46,19 @@ class Releases:
     async def _run(self) -> None:
         while True:
             try:
-                await self._listen()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                with translated_errors():
+                    await self._listen()
+            except FootfallError as error:
                 _log.warning("lost the connection that hears releases, connecting again: %s", error)
             await asyncio.sleep(_RECONNECT_AFTER_S)
 
     async def _listen(self) -> None:
-        connection = await asyncpg.connect(self._url, server_settings={"application_name": self._name})
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": self._name},
+        )
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _connection: closed.set())
         try:
@@ -58,7 +66,7 @@ class Releases:
             self._tell(None)
             await closed.wait()
         finally:
-            await connection.close(timeout=1)
+            connection.terminate()  # a farewell could fail, and its error would take the place of our cancellation
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self._tell(UUID(str(payload)))

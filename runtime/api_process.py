@@ -28,6 +28,7 @@ from intake.releases import Releases
 from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
+from runtime.signals import end_within
 from store.popularity import PopularityStore
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,12 @@ _COMMIT_CONNECTIONS = 3
 _NAME = "footfall api"
 _LEDGER_EVERY_S = 3600.0
 _AGAIN_AFTER_S = 1.0
+
+# What asks a process to end kills it after 30 s, so all that follows the requests under way takes less than 10 s.
 _SHUTDOWN_S = 20
+_DRAIN_S = 3.0
+_CANCEL_S = 1.0
+_END_S = 8.0
 _TEMPORAL_CHECK = timedelta(seconds=2)
 
 
@@ -71,8 +77,8 @@ def run(settings: Settings) -> None:
 async def open_services(settings: Settings) -> AsyncIterator[State]:
     """Opens everything that the routes work with, and closes it in the reverse order."""
     async with AsyncExitStack() as stack:
-        commits = await stack.enter_async_context(await open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
-        reads = await stack.enter_async_context(await open_pool(settings, f"{_NAME} reads"))
+        commits = await stack.enter_async_context(open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
+        reads = await stack.enter_async_context(open_pool(settings, f"{_NAME} reads"))
         client = await lazy_client(settings)
         releases = await stack.enter_async_context(Releases(postgres_url(settings), name=f"{_NAME} releases"))
         log = IntakeLog(commits)
@@ -88,13 +94,12 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         blocks = await stack.enter_async_context(open_block_reader(settings, reads))
         late = LateEvents(reads, blocks, settings.dedup_window_days)
         commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events)
-        stack.push_async_callback(dispatcher.drain)
-        stack.push_async_callback(commit.drain)
+        stack.push_async_callback(_drain, commit, dispatcher)
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
         partitions = LedgerPartitions(reads, settings.dedup_window_days)
-        await _make_partitions(partitions)
-        await _in_background(stack, backlog.keep_sampling())
-        await _in_background(stack, _keep_partitions(partitions))
+        has_days = asyncio.Event()
+        _in_background(stack, backlog.keep_sampling(), _keep_partitions(partitions, has_days))
+        stack.callback(end_within, _END_S)
         yield {
             "services": Services(
                 commit=commit,
@@ -106,7 +111,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 blocks=blocks,
                 fan_outs=fan_outs,
                 checks={
-                    "postgres": _postgres_check(log),
+                    "postgres": _postgres_check(log, has_days),
                     "block_store": blocks.ping,
                     "temporal": _temporal_check(client),
                 },
@@ -114,42 +119,63 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         }
 
 
-async def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Runs `work` until the stack is closed."""
-    task = asyncio.create_task(work)
+async def _drain(commit: GroupCommit, dispatcher: Dispatcher) -> None:
+    """Answers what waits for its commit and starts its batches. What can't be done now is not lost: unanswered
+    interactions are their clients' to send again, and batches in the intake log are the sweeper's.
+    """
+
+    async def drain() -> None:
+        await commit.drain()
+        await dispatcher.drain()
+
+    if not await _ended(asyncio.create_task(drain()), within_s=_DRAIN_S):
+        _log.warning("ended with commits unanswered, or batches left to the sweeper")
+
+
+def _in_background(stack: AsyncExitStack, *works: Coroutine[Any, Any, None]) -> None:
+    """Runs these until the stack is closed."""
+    tasks = [asyncio.create_task(work) for work in works]
 
     async def end() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await _ended(*tasks, within_s=_CANCEL_S)
 
     stack.push_async_callback(end)
 
 
-async def _make_partitions(partitions: LedgerPartitions) -> None:
-    """Without the ledger's days nothing can be accepted: waits for PostgreSQL as long as it takes, saying so."""
-    while True:
-        try:
-            await partitions.make()
-        except TransientError as error:
-            _log.warning("the ledger can't be made ready yet: %s", error)
-            await asyncio.sleep(_AGAIN_AFTER_S)
-        else:
-            return
+async def _ended(*tasks: "asyncio.Task[None]", within_s: float) -> bool:
+    """Waits for their end, but not for ever; those that have not ended are cancelled.
+
+    One that is cancelled in the middle of a statement waits until PostgreSQL has heard of that, which may be frozen:
+    it ends when the pool cuts its connection.
+    """
+    _, left = await asyncio.wait(tasks, timeout=within_s)
+    for task in left:
+        task.cancel()
+    return not left
 
 
-async def _keep_partitions(partitions: LedgerPartitions) -> None:
-    """The housekeeping makes days ahead too; this one keeps the front door open should no worker run for days."""
+async def _keep_partitions(partitions: LedgerPartitions, has_days: asyncio.Event) -> None:
+    """Makes the ledger's days, without which nothing can be accepted, and then those ahead: the housekeeping does
+    so too, this one keeps the front door open should no worker run for days.
+    """
     while True:
-        await asyncio.sleep(_LEDGER_EVERY_S)
         try:
             await partitions.make()
         except FootfallError as error:
-            _log.warning("the ledger's next days could not be made: %s", error)
+            _log.warning("the ledger's days could not be made: %s", error)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+        else:
+            has_days.set()
+            await asyncio.sleep(_LEDGER_EVERY_S)
 
 
-def _postgres_check(log: IntakeLog) -> Callable[[], Awaitable[None]]:
+def _postgres_check(log: IntakeLog, has_days: asyncio.Event) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         await log.backlog()
+        if not has_days.is_set():
+            raise TransientError("the ledger's days are not made yet")
 
     return check
 

@@ -31,7 +31,7 @@ async def inspect(settings: Settings, account_id: str, console: Console) -> None
     """Prints an account's blocks of the weeks in keep, newest first, and what compaction noted of its weeks."""
     this_week = week_of(to_us(datetime.now(UTC)))
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(await open_pool(settings, "footfall blocks", _POOL_SIZE))
+        pool = await stack.enter_async_context(open_pool(settings, "footfall blocks", _POOL_SIZE))
         store = await stack.enter_async_context(open_block_store(settings, pool))
         blocks = await store.read(account_id, this_week - WEEKS_KEPT, this_week)
         metadata = await store.metadata(account_id)

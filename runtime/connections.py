@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -48,9 +48,9 @@ async def migrate_stores(settings: Settings, postgres_url: str) -> list[str]:
     return applied
 
 
-async def open_pool(settings: Settings, name: str, size: int | None = None) -> Pool:
+def open_pool(settings: Settings, name: str, size: int | None = None) -> AbstractAsyncContextManager[Pool]:
     """A pool of connections that PostgreSQL lists under this application name."""
-    return await create_pool(
+    return create_pool(
         postgres_url(settings),
         name=name,
         size=size or settings.postgres_pool_size,

@@ -3,8 +3,8 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -36,10 +36,8 @@ _SHOWN_ACCOUNTS = 10
 FAN_OUT_NAMES = [fan_out.name for fan_out in FAN_OUTS]
 
 
-@asynccontextmanager
-async def _pool(settings: Settings) -> AsyncIterator[Pool]:
-    async with await open_pool(settings, "footfall fan-outs", _POOL_SIZE) as pool:
-        yield pool
+def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
+    return open_pool(settings, "footfall fan-outs", _POOL_SIZE)
 
 
 async def list_parked(settings: Settings, which: Which, console: Console, *, as_json: bool) -> None:

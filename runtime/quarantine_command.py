@@ -87,14 +87,14 @@ def drop(
 async def _find(settings: Settings, choice: Choice, limit: int | None) -> list[Quarantined]:
     from runtime.connections import open_pool  # noqa: PLC0415
 
-    async with await open_pool(settings, "footfall quarantine", 1) as pool:
+    async with open_pool(settings, "footfall quarantine", 1) as pool:
         return await Quarantine(pool).find(choice, limit)
 
 
 async def _drop(settings: Settings, choice: Choice, because: str) -> int:
     from runtime.connections import open_pool  # noqa: PLC0415
 
-    async with await open_pool(settings, "footfall quarantine", 1) as pool:
+    async with open_pool(settings, "footfall quarantine", 1) as pool:
         return await Quarantine(pool).drop(choice, because)
 
 
@@ -105,7 +105,7 @@ async def _retry(settings: Settings, choice: Choice) -> int:
     from runtime.connections import connected_client, open_pool  # noqa: PLC0415
     from runtime.fan_outs import FAN_OUT_NAMES, outcome, parked_table, progress_bars  # noqa: PLC0415
 
-    async with await open_pool(settings, "footfall quarantine", 2) as pool:
+    async with open_pool(settings, "footfall quarantine", 2) as pool:
         quarantine = Quarantine(pool)
         carrier = Carrier(await connected_client(settings), FAN_OUT_NAMES)
         retried = await quarantine.retry(choice, FAN_OUT_NAMES, settings.batch_max_events)

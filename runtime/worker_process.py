@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Any
 
 import uvloop
 from temporalio.client import Client
@@ -17,6 +19,7 @@ from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
 from activities.release import BatchEnd
 from domain.batch import TASK_QUEUE
+from domain.errors import TransientError
 from domain.event_types import load_event_weights
 from intake.carrier import Carrier
 from intake.ledger import LedgerPartitions
@@ -26,7 +29,7 @@ from runtime.connections import connected_client, open_block_store, open_pool, r
 from runtime.housekeeping import keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
-from runtime.signals import stop_event
+from runtime.signals import end_within, stop_event, unless_stopped
 from store.blocks.protocol import BlockStore
 from store.popularity import PopularityStore
 from store.postgres import Pool
@@ -36,8 +39,14 @@ _log = logging.getLogger(__name__)
 
 # Fan-outs share one interpreter: more at once would only take memory.
 _ACTIVITIES_AT_ONCE = 16
-_DRAIN = timedelta(seconds=20)
 _HOUSE_EVERY_S = 10.0
+_AGAIN_AFTER_S = 1.0
+
+# What asks a process to end kills it after 30 s.
+_DRAIN = timedelta(seconds=20)
+_CUT_OFF_S = 22.0
+_CANCEL_S = 1.0
+_END_S = 28.0
 
 
 def run(settings: Settings) -> None:
@@ -47,31 +56,55 @@ def run(settings: Settings) -> None:
 
 
 async def work(settings: Settings) -> None:
+    stop = stop_event()
     async with AsyncExitStack() as stack:
-        stop = stop_event()
-        pool = await stack.enter_async_context(await open_pool(settings, "footfall worker"))
-        client = await connected_client(settings)
-        log = IntakeLog(pool)
-        weights = load_event_weights(settings.event_types_file)
-        blocks = await stack.enter_async_context(open_block_store(settings, pool))
-        maintenance = _maintenance(settings, pool, blocks)
-        await maintenance.make_room()
-        await register_search_attributes(client)
-        await schedule_housekeeping(client)
-        sweeper = _sweeper(settings, pool, log, client)
-        compaction = Compaction(
-            blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
-        )
-        async with _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction):
-            beside = [
-                asyncio.create_task(sweeper.keep_sweeping(), name="sweeper"),
-                asyncio.create_task(keep_house(client, _HOUSE_EVERY_S), name="housekeeping"),
-            ]
+        pool = await stack.enter_async_context(open_pool(settings, "footfall worker"))
+        opened = await unless_stopped(stop, _open(settings, pool, stack))
+        if opened is None:
+            end_within(_END_S)
+            return
+        worker, *beside = opened
+        async with worker:
+            tasks = [asyncio.create_task(one) for one in beside]
             _log.info("the worker is ready")
             await stop.wait()
-            for task in beside:
+            end_within(_END_S)
+            # An activity that is cancelled in the middle of a statement waits until PostgreSQL has heard of that.
+            asyncio.get_running_loop().call_later(_CUT_OFF_S, pool.terminate)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=_CANCEL_S)
+
+
+async def _open(
+    settings: Settings, pool: Pool, stack: AsyncExitStack
+) -> tuple[Worker, Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+    """The worker, and what runs beside it; waits for what they need as long as it takes, saying so."""
+    client = await connected_client(settings)
+    log = IntakeLog(pool)
+    weights = load_event_weights(settings.event_types_file)
+    blocks = await stack.enter_async_context(open_block_store(settings, pool))
+    maintenance = _maintenance(settings, pool, blocks)
+    await _make_room(maintenance)
+    await register_search_attributes(client)
+    await schedule_housekeeping(client)
+    sweeper = _sweeper(settings, pool, log, client)
+    compaction = Compaction(
+        blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
+    )
+    worker = _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction)
+    return worker, sweeper.keep_sweeping(), keep_house(client, _HOUSE_EVERY_S)
+
+
+async def _make_room(maintenance: Maintenance) -> None:
+    while True:
+        try:
+            await maintenance.make_room()
+        except TransientError as error:
+            _log.warning("the stores can't be made ready yet: %s", error)
+            await asyncio.sleep(_AGAIN_AFTER_S)
+        else:
+            return
 
 
 def _worker(client: Client, resources: Resources, maintenance: Maintenance, compaction: Compaction) -> Worker:

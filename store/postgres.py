@@ -1,5 +1,7 @@
 """Connections to PostgreSQL, and the one place where its errors become ours."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeAlias
@@ -9,6 +11,8 @@ from asyncpg.pool import PoolConnectionProxy
 
 from domain.errors import PermanentError, TransientError
 
+_log = logging.getLogger(__name__)
+
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -17,20 +21,22 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 _TRANSIENT_CLASSES = ("08", "40", "53", "57", "58")
 _LOCK_NOT_AVAILABLE = "55P03"
 
-_CONNECT_TIMEOUT_S = 10
+CONNECT_TIMEOUT_S = 10
+_CLOSE_TIMEOUT_S = 1.0
 
 
 async def _leave_as_is(_connection: object) -> None:
     """Nothing of ours leaves session state behind, so a connection needs no reset, which is a round trip."""
 
 
-async def create_pool(url: str, *, name: str, size: int, timeout_s: float) -> Pool:
-    """A pool whose statements end after `timeout_s` on either side of the wire."""
+@asynccontextmanager
+async def create_pool(url: str, *, name: str, size: int, timeout_s: float) -> AsyncIterator[Pool]:
+    """A pool whose statements end after `timeout_s` on either side of the wire; it connects when it is used."""
     pool = await asyncpg.create_pool(
         url,
-        min_size=1,
+        min_size=0,
         max_size=size,
-        timeout=_CONNECT_TIMEOUT_S,
+        timeout=CONNECT_TIMEOUT_S,
         command_timeout=timeout_s,
         reset=_leave_as_is,
         server_settings={
@@ -40,7 +46,19 @@ async def create_pool(url: str, *, name: str, size: int, timeout_s: float) -> Po
         },
     )
     assert pool is not None  # noqa: S101  (its type allows for a pool created without a loop)
-    return pool
+    try:
+        yield pool
+    finally:
+        await _close(pool)
+
+
+async def _close(pool: Pool) -> None:
+    """The driver waits for ever for connections that are in use, and for a server that does not answer."""
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await pool.close()
+    except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        _log.warning("connections to PostgreSQL were cut off, not closed: %s", type(error).__name__)
 
 
 @contextmanager

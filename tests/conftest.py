@@ -124,7 +124,7 @@ async def empty_database(postgres_server: EmbeddedPostgres) -> AsyncIterator[str
 async def database_url(empty_database: str) -> str:
     """A fresh database with all tables and partitions."""
     await migrate_postgres(empty_database)
-    async with await create_pool(empty_database, name="fixture", size=1, timeout_s=30) as pool:
+    async with create_pool(empty_database, name="fixture", size=1, timeout_s=30) as pool:
         await LedgerPartitions(pool, 7).make()
         await PostgresBlockStore(pool).maintain(week_of(now_us()))
     return empty_database
@@ -132,7 +132,7 @@ async def database_url(empty_database: str) -> str:
 
 @pytest.fixture
 async def pool(database_url: str) -> AsyncIterator[Pool]:
-    async with await create_pool(database_url, name="test", size=8, timeout_s=30) as pool:
+    async with create_pool(database_url, name="test", size=8, timeout_s=30) as pool:
         yield pool
 
 

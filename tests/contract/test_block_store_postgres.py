@@ -38,7 +38,7 @@ class TestPostgresBlockStore(BlockStoreContract):
         socket = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
         async with slow_link(lambda: asyncio.open_unix_connection(socket)) as link:
             url = f"postgresql://postgres@127.0.0.1:{link.port}{server.path}?sslmode=disable"
-            async with await create_pool(url, name="distant", size=4, timeout_s=DISTANT_TIMEOUT_S) as pool:
+            async with create_pool(url, name="distant", size=4, timeout_s=DISTANT_TIMEOUT_S) as pool:
                 yield Distant(PostgresBlockStore(pool), link)
 
     @model_test

@@ -59,7 +59,7 @@ async def drained(url: str) -> None:
 
 async def judge(settings: Settings, prefix: str, sent: Sent, must_have: set[UUID]) -> Verdict:
     """Compares; `must_have` are the event ids that may not be missing."""
-    async with await open_pool(settings, "faults", 2) as pool, open_block_store(settings, pool) as store:
+    async with open_pool(settings, "faults", 2) as pool, open_block_store(settings, pool) as store:
         this_week = week_of(now_us())
         blocks = [
             block

@@ -33,7 +33,7 @@ async def clock(database_url: str) -> AsyncIterator[tuple[IntakeLog, Pool]]:
         f"ALTER DATABASE {database} SET search_path = clock, pg_catalog, public"
     )
     await connection.close()
-    async with await create_pool(database_url, name="test", size=4, timeout_s=30) as pool:
+    async with create_pool(database_url, name="test", size=4, timeout_s=30) as pool:
         yield IntakeLog(pool), pool
 
 
