@@ -1,7 +1,6 @@
 """Gives valid interactions what the front door adds: ids, time, client, and the ledger's day."""
 
 from dataclasses import dataclass
-from datetime import date
 
 from api.parsing import metadata_text
 from api.schemas import InteractionIn
@@ -28,26 +27,23 @@ def stamp(one: InteractionIn, index: int, shared: Stamp, days: LedgerDays) -> Ne
     """`index` is the interaction's place in the request: equal ones under one Idempotency-Key stay two."""
     occurred_at = shared.now_us if one.occurred_at is None else to_us(one.occurred_at)
     event_id, own = _event_id(one, index, shared.idempotency_key)
-    day: date | None = None
-    if own or one.occurred_at is not None:
-        day = days.file_under(occurred_at, shared.now_us)
     metadata = None if one.metadata is None else metadata_text(one.metadata)
-    return NewInteraction(
-        Interaction(
-            event_id,
-            one.account_id,
-            one.event_type,
-            one.ref_type,
-            one.ref_id,
-            occurred_at,
-            one.account_number,
-            one.session_id,
-            shared.user_agent,
-            shared.ip_address,
-            metadata,
-        ),
-        day,
+    interaction = Interaction(
+        event_id,
+        one.account_id,
+        one.event_type,
+        one.ref_type,
+        one.ref_id,
+        occurred_at,
+        one.account_number,
+        one.session_id,
+        shared.user_agent,
+        shared.ip_address,
+        metadata,
     )
+    if own or one.occurred_at is not None:
+        return days.file(interaction, shared.now_us)
+    return NewInteraction(interaction, None)
 
 
 def _event_id(one: InteractionIn, index: int, idempotency_key: str | None) -> tuple[bytes, bool]:

@@ -3,31 +3,38 @@
 An id must be filed under the same day whenever it comes, or a duplicate would not be met. An event with a time
 of its own has the UTC date of that time. An event without one has the day it arrives; see `append` in log.sql
 for the look back over midnight. Events older than the dedup window are filed under one day, LATE_DAY.
+
+Which those are is said by a clock, and the clocks of two front doors are never quite the same. So around the window's
+edge an event is filed under its day and under LATE_DAY too: whichever side another clock has it on, the two meet.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from domain.ids import earliest_id
+from domain.interaction import Interaction
 from domain.week import date_of, day_of, to_us
-from intake.log import LATE_DAY
+from intake.log import LATE_DAY, NewInteraction
 from store.postgres import Pool, translated_errors
 from store.queries import load_queries
 
 _DAYS_AHEAD = 3
+_CLOCKS_APART_DAYS = 1
 _PREFIX = "event_ledger_"
 _QUERIES = load_queries("intake", "log.sql")
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerDays:
-    """Files moments under ledger days, with a window of `window_days`."""
+    """Files interactions that have a time of their own under ledger days, with a window of `window_days`."""
 
     window_days: int
 
-    def file_under(self, occurred_at_us: int, now_us: int) -> date:
-        day = day_of(occurred_at_us)
-        return LATE_DAY if day < day_of(now_us) - self.window_days else date_of(day)
+    def file(self, one: Interaction, now_us: int) -> NewInteraction:
+        day, edge = day_of(one.occurred_at), day_of(now_us) - self.window_days
+        if day < edge - _CLOCKS_APART_DAYS:
+            return NewInteraction(one, LATE_DAY)
+        return NewInteraction(one, date_of(day), late_too=day <= edge + _CLOCKS_APART_DAYS)
 
 
 class LedgerPartitions:
@@ -42,7 +49,7 @@ class LedgerPartitions:
         today = today or datetime.now(UTC).date()
         made = []
         with translated_errors():
-            for offset in range(-self._window_days - 1, _DAYS_AHEAD + 1):
+            for offset in range(-self._window_days - 2 * _CLOCKS_APART_DAYS, _DAYS_AHEAD + 1):
                 day = today + timedelta(days=offset)
                 name = _PREFIX + day.strftime("%Y%m%d")
                 bounds = (day.isoformat(), (day + timedelta(days=1)).isoformat())

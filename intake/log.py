@@ -33,6 +33,8 @@ class NewInteraction:
 
     interaction: Interaction
     day: date | None
+    late_too: bool = False
+    """At the window's edge: the id is filed under LATE_DAY as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class IntakeLog:
         One statement, one commit. `events` hold each id once. When all are known, no row is written.
         """
         certain = [event for event in events if event.day not in {None, LATE_DAY}]
+        edge = [event for event in events if event.late_too]
         undated = [event for event in events if event.day is None]
         late = [event for event in events if event.day == LATE_DAY]
         data = encode_interactions([event.interaction for event in events])
@@ -88,8 +91,8 @@ class IntakeLog:
                 batch_id,
                 data,
                 len(events),
-                [event.day for event in certain],
-                _ids(certain),
+                [event.day for event in certain] + [LATE_DAY] * len(edge),
+                _ids(certain + edge),
                 _ids(undated),
                 LATE_DAY,
                 [date_of(day_of(event.interaction.occurred_at)) for event in late],

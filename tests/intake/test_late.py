@@ -65,7 +65,7 @@ def _late(**fields: object) -> NewInteraction:
 
 
 def _filed(one: Interaction) -> NewInteraction:
-    return NewInteraction(one, LedgerDays(WINDOW_DAYS).file_under(one.occurred_at, now_us()))
+    return LedgerDays(WINDOW_DAYS).file(one, now_us())
 
 
 async def _carry(pool: Pool, blocks: Watched, accepted: Accepted) -> None:

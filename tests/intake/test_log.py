@@ -111,13 +111,12 @@ async def test_partitions_can_be_made_from_many_sides_at_once(pool: Pool) -> Non
     day = datetime.now(UTC).date() + timedelta(days=30)
     made = await asyncio.gather(*(LedgerPartitions(pool, 7).make(day) for _ in range(8)))
     names = [name for one in made for name in one]
-    assert len(names) == len(set(names)) == 12
+    assert len(names) == len(set(names)) == 13
 
 
 async def test_late_events_are_known_too_and_forgotten_with_the_window(log: IntakeLog, pool: Pool) -> None:
-    day = LedgerDays(7).file_under(now_us() - 60 * DAY_US, now_us())
-    assert day == LATE_DAY
-    event = NewInteraction(interaction(occurred_at=now_us() - 60 * DAY_US), day)
+    event = LedgerDays(7).file(interaction(occurred_at=now_us() - 60 * DAY_US), now_us())
+    assert event.day == LATE_DAY
     batch = new_id()
     await log.append(batch, [event])
     assert len(await log.append(new_id(), [event])) == 1
@@ -138,7 +137,7 @@ async def test_an_id_is_known_for_a_window_after_its_acceptance(log: IntakeLog, 
 
     def sent(at: int) -> list[NewInteraction]:
         return [
-            NewInteraction(interaction(event_id=one, occurred_at=time), LedgerDays(7).file_under(time, at))
+            LedgerDays(7).file(interaction(event_id=one, occurred_at=time), at)
             for one, time in zip(ids, times, strict=True)
         ]
 
@@ -151,11 +150,39 @@ async def test_an_id_is_known_for_a_window_after_its_acceptance(log: IntakeLog, 
     assert await log.append(new_id(), sent(later)) == set(ids)
 
 
+@pytest.mark.parametrize("apart_us", [0, 1_000, DAY_US])
+@pytest.mark.parametrize("ahead_first", [True, False])
+async def test_clocks_that_are_apart_count_an_event_once(
+    log: IntakeLog, pool: Pool, apart_us: int, ahead_first: bool
+) -> None:
+    """Of two front doors one has it that the event is late. Also when both have it at the same moment."""
+    midnight = now_us() - now_us() % DAY_US
+    behind, ahead = (midnight - apart_us // 2 - 1, midnight + apart_us // 2)
+    clocks = (ahead, behind) if ahead_first else (behind, ahead)
+    events = [interaction(occurred_at=midnight - age * DAY_US // 2) for age in range(22)]
+    first, second = ([LedgerDays(7).file(one, clock) for one in events] for clock in clocks)
+    assert {one.day == LATE_DAY for one in first} == {one.day == LATE_DAY for one in second} == {True, False}
+    ids = {one.event_id for one in events}
+    async with transaction(pool) as connection:
+        await connection.execute("LOCK TABLE intake_log")  # the first statement has its ids, and waits with them
+        appends = [asyncio.create_task(log.append(new_id(), sent)) for sent in (first, second)]
+        await _wait_for_a_lock(pool)
+    assert sorted([await one for one in appends], key=len) == [set(), ids]
+    for sent in (first, second):
+        assert await log.append(new_id(), sent) == ids
+
+
 def test_the_window_has_an_edge() -> None:
     days, now = LedgerDays(7), now_us()
     midnight = now - now % DAY_US
-    assert days.file_under(midnight - 7 * DAY_US, now) != LATE_DAY
-    assert days.file_under(midnight - 7 * DAY_US - 1, now) == LATE_DAY
+
+    def filed(age_us: int) -> tuple[bool, bool]:
+        new = days.file(interaction(occurred_at=midnight - age_us), now)
+        return new.day != LATE_DAY, new.late_too or new.day == LATE_DAY
+
+    assert filed(0) == filed(5 * DAY_US) == (True, False)
+    assert filed(5 * DAY_US + 1) == filed(8 * DAY_US) == (True, True)
+    assert filed(8 * DAY_US + 1) == (False, True)
 
 
 async def _apply_and_release(log: IntakeLog, batch: UUID) -> None:
