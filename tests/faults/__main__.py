@@ -13,6 +13,7 @@ import typer
 
 from tests.faults.apply import apply
 from tests.faults.check import drained, judge
+from tests.faults.clocks import Clocks
 from tests.faults.load import Load
 from tests.faults.report import Run, write_report
 from tests.faults.schedule import LOAD_S, schedule
@@ -90,6 +91,10 @@ def main(
 ) -> None:
     if os.geteuid() != 0:
         print("A full disk can't be had: mounting one takes root.", file=sys.stderr)
+        if need_all:
+            raise typer.Exit(1)
+    if not Clocks.can_be_stepped:
+        print("Clocks can't be stepped: libfaketime is not here.", file=sys.stderr)
         if need_all:
             raise typer.Exit(1)
     first, _, last = seeds.partition("-")

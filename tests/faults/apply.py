@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.faults.clocks import SEEN_AFTER_S
 from tests.faults.load import Load
 from tests.faults.schedule import Fault
 from tests.faults.system import System
 
 _SLOW_S = 0.05
 _LOST_ANSWERS = 4
+_DAY_S = 86_400
 
 
 async def apply(system: System, load: Load, fault: Fault) -> None:
@@ -71,6 +73,22 @@ async def _fill_disk(system: System, _: Load, fault: Fault) -> None:
     system.revive()
 
 
+async def _clock_ahead(system: System, _: Load, fault: Fault) -> None:
+    await _step_clock(system, fault, _DAY_S)
+
+
+async def _clock_behind(system: System, _: Load, fault: Fault) -> None:
+    await _step_clock(system, fault, -_DAY_S)
+
+
+async def _step_clock(system: System, fault: Fault, by_s: int) -> None:
+    """And back again, which is a step too."""
+    system.clocks.step(fault.target, by_s)
+    await asyncio.sleep(fault.lasts_s)
+    system.clocks.step(fault.target, 0)
+    await asyncio.sleep(SEEN_AFTER_S)
+
+
 APPLY: dict[str, Callable[[System, Load, Fault], Awaitable[None]]] = {
     "kill": _kill,
     "freeze": _freeze,
@@ -82,4 +100,6 @@ APPLY: dict[str, Callable[[System, Load, Fault], Awaitable[None]]] = {
     "Temporal wiped": _temporal_wiped,
     "clients hang up": _hang_up,
     "full disk": _fill_disk,
+    "clock ahead": _clock_ahead,
+    "clock behind": _clock_behind,
 }

@@ -40,7 +40,3 @@ class SmallDisk:
 
     def empty(self) -> None:
         self._filler.unlink(missing_ok=True)
-
-    @property
-    def _filler_file(self) -> Path:
-        return self._folder / "filler"

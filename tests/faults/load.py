@@ -90,7 +90,7 @@ class Load:
         }
         if picker.random() < 0.9:  # others have the time of their arrival
             weeks = picker.choice([0, 0, 0, 0, 3, 12])
-            ago = timedelta(weeks=weeks, seconds=picker.uniform(1, 6 * 86_400))
+            ago = timedelta(weeks=weeks, seconds=picker.uniform(1, 10 * 86_400))  # the ledger's window, and beyond
             body["occurred_at"] = (datetime.now(UTC) - ago).isoformat()
         self.sent.bodies[UUID(body["event_id"])] = body
         return body

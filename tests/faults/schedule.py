@@ -61,6 +61,10 @@ CHOICES = (
     Choice("Temporal wiped"),
     Choice("clients hang up", shortest_s=1, longest_s=4),
     Choice("full disk", shortest_s=1, longest_s=3),
+    Choice("clock ahead", _APIS, 2, 5),
+    Choice("clock ahead", _WORKERS, 2, 5),
+    Choice("clock behind", _APIS, 2, 5),
+    Choice("clock behind", _WORKERS, 2, 5),
 )
 CQL_CHOICES = (
     Choice("kill", ("cassandra",), 0.5, 2),

@@ -17,6 +17,7 @@ from runtime.postgres_server import EmbeddedPostgres
 from runtime.settings import Settings
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
+from tests.faults.clocks import Clocks
 from tests.faults.disk import SmallDisk
 from tests.faults.link import PostgresLink
 
@@ -34,6 +35,7 @@ class System:
         self._folder = folder
         self._logs = folder / "logs"
         self.disk = SmallDisk(folder / "postgres")
+        self.clocks = Clocks(folder / "clocks")
         self.postgres = EmbeddedPostgres(folder / "postgres", self._logs)
         self.cassandra = CassandraServer(folder / "cassandra", self._logs) if cql else None
         ports = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
@@ -82,6 +84,7 @@ class System:
             process.terminate()
         for process in self._processes.values():
             process.wait(_PATIENCE_S)
+            self.clocks.clear_up_after(process.pid)
         self.link.stop()
         self.temporal.stop()
         if self.cassandra is not None:
@@ -160,6 +163,7 @@ class System:
             "FOOTFALL_SWEEP_AFTER_S": "4",
             "FOOTFALL_DATA_DIR": str(self._folder / "none"),
             **self._cql_environment,
+            **self.clocks.environment(name),
         }
         with (self._logs / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
@@ -172,4 +176,5 @@ class System:
             await asyncio.sleep(_RESTART_AFTER_S)
             for name, process in list(self._processes.items()):
                 if process.poll() is not None:
+                    self.clocks.clear_up_after(process.pid)
                     self._launch(name)

@@ -1,7 +1,13 @@
 """The harness itself: what it would find, and that its seeds are what they say."""
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +19,7 @@ from store.blocks.protocol import Block
 from tests.factories import interaction
 from tests.faults.apply import APPLY
 from tests.faults.check import Verdict, compare
+from tests.faults.clocks import Clocks
 from tests.faults.load import Sent
 from tests.faults.report import Run, table
 from tests.faults.schedule import LOAD_S, names, schedule
@@ -100,6 +107,35 @@ def test_a_seed_is_the_same_every_time_and_thirty_have_every_kind() -> None:
     assert {fault.name for faults in schedules for fault in faults} == set(names(cql=False))
     assert {fault.kind for faults in schedules for fault in faults} == set(APPLY)
     assert all(0 < fault.at_s < LOAD_S for faults in schedules for fault in faults)
+
+
+@pytest.mark.skipif(not Clocks.can_be_stepped, reason="libfaketime is for Linux")
+def test_a_clock_is_stepped_and_put_back_and_no_other_is(tmp_path: Path) -> None:
+    clocks = Clocks(tmp_path)
+    program = "import sys, time\nfor _ in sys.stdin: print(time.time(), time.monotonic(), flush=True)"
+    watch = subprocess.Popen(
+        [sys.executable, "-c", program],
+        env={**os.environ, **clocks.environment("watch")}, stdin=PIPE, stdout=PIPE, text=True,
+    )  # fmt: skip
+
+    def days_off() -> tuple[int, int]:
+        assert watch.stdin is not None
+        assert watch.stdout is not None
+        print(file=watch.stdin, flush=True)
+        wall, monotonic = map(float, watch.stdout.readline().split())
+        return round((wall - time.time()) / 86_400), round((monotonic - time.monotonic()) / 86_400)
+
+    with watch:
+        assert days_off() == (0, 0)
+        for by in (1, -1, 0):
+            clocks.step("other", -by * 86_400)
+            clocks.step("watch", by * 86_400)
+            while (off := days_off()) != (by, 0):  # at the latest in the next second; pytest's timeout ends it
+                assert off[1] == 0
+                time.sleep(0.1)
+        watch.kill()
+    clocks.clear_up_after(watch.pid)
+    assert not list(Path("/dev/shm").glob(f"*faketime*_{watch.pid}"))
 
 
 def test_the_table_counts_a_seed_under_each_of_its_kinds() -> None:
