@@ -104,7 +104,7 @@ async def test_the_cap_of_an_answer_is_said(http: httpx.AsyncClient) -> None:
     ("params", "place"),
     [
         ({"from": _ago(weeks=25)}, "#/from"),
-        ({"to": _ago(minutes=-1)}, "#/to"),
+        ({"to": _ago(days=-1)}, "#/to"),
         ({"from": _ago(days=1), "to": _ago(days=2)}, "#/from"),
         ({"from": "yesterday"}, "#/from"),
         ({"from": "2026-11-20T10:00:00"}, "#/from"),
