@@ -11,6 +11,9 @@ from intake.ledger import LedgerPartitions
 from store.blocks.protocol import BlockStore
 from store.popularity import PopularityStore
 
+# A week more than can be rebuilt, so that no day goes while it is recounted.
+_DAYS_KEPT = timedelta(weeks=WEEKS_KEPT + 1)
+
 
 class Maintenance:
     def __init__(self, ledger: LedgerPartitions, blocks: BlockStore, popularity: PopularityStore) -> None:
@@ -29,5 +32,5 @@ class Maintenance:
         with translated_failures():
             await self.make_room()
             dropped = await self._ledger.drop()
-            await self._popularity.forget_days(datetime.now(UTC).date() - timedelta(weeks=WEEKS_KEPT))
+            await self._popularity.forget_days(datetime.now(UTC).date() - _DAYS_KEPT)
             return dropped

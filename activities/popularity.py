@@ -21,8 +21,11 @@ class Popularity:
 
     async def apply(self, rows: Sequence[IntakeRow]) -> int:
         async with transaction(self._pool) as connection:
+            noting = await self._store.is_noting(connection)
             fresh = await self._log.mark(connection, self.name, rows)
-            interactions = (one for row in rows if row.intake_id in fresh for one in row.interactions)
+            interactions = [one for row in rows if row.intake_id in fresh for one in row.interactions]
+            if noting:
+                await self._store.note_applied(connection, (one.event_id for one in interactions))
             deltas = count_popularity(interactions, self._weights)
             if deltas:
                 await self._store.add(connection, deltas)

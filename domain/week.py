@@ -60,3 +60,8 @@ def day_of(moment_us: int) -> int:
 def date_of(day: int) -> date:
     """The date of a day number, as `day_of` gives it."""
     return _EPOCH.date() + timedelta(days=day)
+
+
+def day_start_us(day: date) -> int:
+    """The first microsecond of a UTC day."""
+    return (day - _EPOCH.date()).days * _DAY_US

@@ -113,7 +113,7 @@ class IntakeLog:
             IntakeRow(
                 row["intake_id"],
                 row["accepted_at"],
-                _without(decode_interactions(row["events"]), row["duplicate_ids"]),
+                without(decode_interactions(row["events"]), row["duplicate_ids"]),
             )
             for row in rows
         ]
@@ -206,11 +206,17 @@ async def _quarantine(connection: Connection, fan_out: str, rows: Sequence[Intak
     )
 
 
+def driver_ids(ids: Iterable[bytes]) -> list[pgproto.UUID]:
+    """Event ids as statements take them."""
+    return [_DriverUUID(one) for one in ids]
+
+
 def _ids(events: Sequence[NewInteraction]) -> list[pgproto.UUID]:
     return [_DriverUUID(event.interaction.event_id) for event in events]
 
 
-def _without(interactions: list[Interaction], ids: Sequence[UUID]) -> list[Interaction]:
+def without(interactions: list[Interaction], ids: Sequence[UUID]) -> list[Interaction]:
+    """A row's interactions less its duplicates."""
     if not ids:
         return interactions
     skipped = {event_id.bytes for event_id in ids}

@@ -17,6 +17,8 @@ from activities.batches import BatchReader
 from activities.compaction import Compaction
 from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
+from activities.rebuild import Rebuilding
+from activities.recount import Recounting
 from activities.release import BatchEnd
 from domain.batch import TASK_QUEUE
 from domain.errors import TransientError
@@ -92,7 +94,8 @@ async def _open(
     compaction = Compaction(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
-    worker = _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction)
+    rebuilding = Rebuilding(pool, blocks, weights, window_days=settings.dedup_window_days)
+    worker = _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction, rebuilding)
     return worker, sweeper.keep_sweeping(), keep_house(client, _HOUSE_EVERY_S)
 
 
@@ -107,7 +110,13 @@ async def _make_room(maintenance: Maintenance) -> None:
             return
 
 
-def _worker(client: Client, resources: Resources, maintenance: Maintenance, compaction: Compaction) -> Worker:
+def _worker(
+    client: Client,
+    resources: Resources,
+    maintenance: Maintenance,
+    compaction: Compaction,
+    rebuilding: Rebuilding,
+) -> Worker:
     batches = BatchReader(resources.log)
     fan_outs = [fan_out_activity(fan_out(resources), batches, resources.log) for fan_out in FAN_OUTS]
     end = BatchEnd(resources.log, batches)
@@ -123,6 +132,8 @@ def _worker(client: Client, resources: Resources, maintenance: Maintenance, comp
             maintenance.maintain,
             compaction.plan,
             compaction.compact,
+            *rebuilding.activities(),
+            Recounting(resources.pool, resources.blocks).recount,
         ],
         workflow_runner=workflow_runner(),
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,

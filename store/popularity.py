@@ -6,6 +6,7 @@ from datetime import date, datetime
 from operator import attrgetter
 
 import asyncpg
+from asyncpg.pgproto import pgproto
 
 from domain.event_types import COUNTERS, EventWeight
 from domain.interaction import PRODUCT, Interaction
@@ -13,6 +14,7 @@ from domain.week import date_of, day_of
 from store.postgres import Connection, Pool, translated_errors
 from store.queries import load_queries
 
+_DriverUUID = pgproto.UUID
 _QUERIES = load_queries("store", "popularity.sql")
 
 
@@ -26,6 +28,14 @@ class PopularityDelta:
     favorite: int = 0
     cart: int = 0
     review: int = 0
+
+    def add(self, other: "PopularityDelta") -> None:
+        self.score += other.score
+        self.view += other.view
+        self.purchase += other.purchase
+        self.favorite += other.favorite
+        self.cart += other.cart
+        self.review += other.review
 
 
 ProductDay = tuple[date, str]
@@ -77,18 +87,14 @@ class PopularityStore:
 
     async def add(self, connection: Connection, deltas: Mapping[ProductDay, PopularityDelta]) -> None:
         """Adds deltas inside the caller's transaction, in the one order that every caller keeps to."""
-        totals: dict[str, PopularityDelta] = {}
-        for (_, product_id), delta in deltas.items():
-            total = totals.setdefault(product_id, PopularityDelta())
-            for name in ("score", *COUNTERS):
-                setattr(total, name, getattr(total, name) + getattr(delta, name))
+        totals = by_product(deltas)
         products, days = sorted(totals), sorted(deltas)
-        await connection.execute(_QUERIES["add_total"], products, *_columns(totals[one] for one in products))
+        await connection.execute(_QUERIES["add_total"], products, *columns(totals[one] for one in products))
         await connection.execute(
             _QUERIES["add_daily"],
             [day for day, _ in days],
             [product_id for _, product_id in days],
-            *_columns(deltas[one] for one in days),
+            *columns(deltas[one] for one in days),
         )
 
     async def top(self, limit: int, after: AfterProduct | None = None) -> list[Popularity]:
@@ -112,8 +118,19 @@ class PopularityStore:
             row = await self._pool.fetchrow(_QUERIES["of_product"], product_id)
         return None if row is None else _popularity(row)
 
+    async def is_noting(self, connection: Connection) -> bool:
+        """Whether a rebuild wants to know which events are applied: asked first in every transaction that adds.
+
+        To the end of that transaction no rebuild begins.
+        """
+        return bool(await connection.fetchval(_QUERIES["is_noting"]))
+
+    async def note_applied(self, connection: Connection, event_ids: Iterable[bytes]) -> None:
+        """Keeps a rebuild from counting what the same transaction adds."""
+        await connection.execute(_QUERIES["note_applied"], [_DriverUUID(one) for one in event_ids])
+
     async def forget_days(self, before: date) -> None:
-        """Drops the daily rows of days that no window reaches any more; totals stay."""
+        """Drops the daily rows of days that no window reaches any more; totals stay, and what they had is kept."""
         with translated_errors():
             await self._pool.execute(_QUERIES["forget_days"], before)
 
@@ -121,7 +138,16 @@ class PopularityStore:
 _in_order = attrgetter("score", *COUNTERS)
 
 
-def _columns(deltas: Iterable[PopularityDelta]) -> list[list[int]]:
+def by_product(deltas: Mapping[ProductDay, PopularityDelta]) -> dict[str, PopularityDelta]:
+    """The sums over all days."""
+    totals: dict[str, PopularityDelta] = {}
+    for (_, product_id), delta in deltas.items():
+        totals.setdefault(product_id, PopularityDelta()).add(delta)
+    return totals
+
+
+def columns(deltas: Iterable[PopularityDelta]) -> list[list[int]]:
+    """A list of scores, and one of each counter, as the statements take them."""
     rows = [_in_order(delta) for delta in deltas]
     return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in ("score", *COUNTERS)]
 

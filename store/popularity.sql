@@ -61,4 +61,27 @@ FROM product_popularity
 WHERE product_id = $1;
 
 -- name: forget_days
-DELETE FROM product_popularity_daily WHERE day < $1;
+-- Totals stay what they are: the sum of the daily rows and of what is forgotten.
+WITH gone AS (
+    DELETE FROM product_popularity_daily WHERE day < $1
+    RETURNING product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count
+)
+INSERT INTO product_popularity_forgotten AS f
+    (product_id, score, view_count, purchase_count, favorite_count, cart_count, review_count)
+SELECT product_id, sum(score), sum(view_count), sum(purchase_count), sum(favorite_count), sum(cart_count),
+       sum(review_count)
+FROM gone GROUP BY product_id ORDER BY product_id
+ON CONFLICT (product_id) DO UPDATE SET
+    score          = f.score + excluded.score,
+    view_count     = f.view_count + excluded.view_count,
+    purchase_count = f.purchase_count + excluded.purchase_count,
+    favorite_count = f.favorite_count + excluded.favorite_count,
+    cart_count     = f.cart_count + excluded.cart_count,
+    review_count   = f.review_count + excluded.review_count;
+
+-- name: is_noting
+-- The table's lock is taken before this statement's snapshot: who waited for a rebuild to begin sees it.
+SELECT noting FROM popularity_state;
+
+-- name: note_applied
+INSERT INTO rebuild_seen (event_id) SELECT unnest($1::uuid[]);

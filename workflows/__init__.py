@@ -2,6 +2,7 @@
 
 from workflows.compact_blocks import CompactBlocks
 from workflows.maintain_stores import MaintainStores
+from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
 
-WORKFLOWS = (RecordInteractions, MaintainStores, CompactBlocks)
+WORKFLOWS = (RecordInteractions, MaintainStores, CompactBlocks, RebuildPopularity)

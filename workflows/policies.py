@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
 # Attempts are seen in the Temporal UI; the longest pause is what a mended store waits at the most.
 _FOR_EVER = RetryPolicy(
@@ -27,4 +27,13 @@ MAINTENANCE = ActivityConfig(start_to_close_timeout=timedelta(minutes=10), retry
 # large week keeps the heartbeat waiting for a second or two.
 COMPACTION = ActivityConfig(
     start_to_close_timeout=timedelta(hours=12), heartbeat_timeout=timedelta(seconds=30), retry_policy=_FOR_EVER
+)
+
+# Goes over whole tables, or over a token range. One that is cancelled is waited for, so that what ends a rebuild
+# comes after all else.
+REBUILD = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=12),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=_FOR_EVER,
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )

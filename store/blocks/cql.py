@@ -27,6 +27,7 @@ _BATCHES_AT_ONCE = 16
 _UUID_BYTES = 20  # with its length
 
 _SUMMARIES_A_PAGE = 2_000
+_ACCOUNTS_A_PAGE = 1_000
 _MOST_RANGES = 1_024
 _FIRST_TOKEN, _LAST_TOKEN = -(2**63), 2**63 - 1
 
@@ -78,6 +79,20 @@ class CqlBlockStore:
         values = (*within, first_week, last_week)
         async for page in self._session.pages(self._statements["survey"], values, rows_a_page=_SUMMARIES_A_PAGE):
             yield [one for one in map(WeekSummary._make, page) if one.block_count > 1 or not one.sealed_count]
+
+    async def accounts(
+        self, within: TokenRange, first_week: int, last_week: int, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        """By their tokens. Of any weeks: to look at these would be to read every row."""
+        del first_week, last_week
+        if after is None:
+            values: tuple[object, ...] = tuple(within)
+            statement = self._statements["accounts"]
+        else:
+            values = (after, within.end)
+            statement = self._statements["accounts_after"]
+        async for page in self._session.pages(statement, values, rows_a_page=_ACCOUNTS_A_PAGE):
+            yield [account_id for (account_id,) in page]
 
     async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         """At the consistency of writes, so that it overlaps with every one of them."""

@@ -12,6 +12,7 @@ _QUERIES = load_queries("store.blocks", "postgres.sql")
 _PREFIX = "interaction_block_"
 _EVERY_ACCOUNT = TokenRange(-1, 0)
 _SUMMARIES_A_PAGE = 2_000
+_ACCOUNTS_A_PAGE = 1_000
 
 _key = attrgetter("account_id", "week", "block_id")
 
@@ -45,6 +46,21 @@ class PostgresBlockStore:
             if len(rows) < _SUMMARIES_A_PAGE:
                 return
             after = (rows[-1]["account_id"], rows[-1]["week"])
+
+    async def accounts(
+        self, within: TokenRange, first_week: int, last_week: int, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        """By their ids."""
+        assert within == _EVERY_ACCOUNT  # noqa: S101
+        while True:
+            with translated_errors():
+                rows = await self._pool.fetch(
+                    _QUERIES["accounts"], after or "", first_week, last_week, _ACCOUNTS_A_PAGE
+                )
+            yield [row["account_id"] for row in rows]
+            if len(rows) < _ACCOUNTS_A_PAGE:
+                return
+            after = rows[-1]["account_id"]
 
     async def read_exact(self, account_id: str, first_week: int, last_week: int) -> list[Block]:
         return await self.read(account_id, first_week, last_week)

@@ -16,6 +16,12 @@ HAVING count(*) > 1 OR bool_or(NOT sealed)
 ORDER BY account_id, week
 LIMIT $5;
 
+-- name: accounts
+SELECT DISTINCT account_id FROM interaction_block
+WHERE account_id > $1 AND week BETWEEN $2 AND $3
+ORDER BY account_id
+LIMIT $4;
+
 -- name: remove
 DELETE FROM interaction_block b
 USING unnest($1::text[], $2::int[], $3::uuid[]) AS r (account_id, week, block_id)

@@ -90,6 +90,14 @@ class BlockStore(BlockReader, Protocol):
     def survey(self, within: TokenRange, first_week: int, last_week: int) -> AsyncIterator[list[WeekSummary]]:
         """The accounts and weeks of a range that have a delta, or more than one sealed block; in pages."""
 
+    def accounts(
+        self, within: TokenRange, first_week: int, last_week: int, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        """The accounts of a range that have a block in these weeks, each once, in pages, in an order that stays.
+
+        Others may be among them. With `after` it goes on behind that account.
+        """
+
     async def fold(self, folds: Sequence[Fold]) -> None:
         """Does each fold whole or not at all, metadata first; a reader sees its blocks before or after it."""
 

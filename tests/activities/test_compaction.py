@@ -190,6 +190,12 @@ class Dying:
         await self._store.fold(folds)
         self._step(after=True)
 
+    async def accounts(
+        self, within: TokenRange, first_week: int, last_week: int, after: str | None = None
+    ) -> AsyncIterator[list[str]]:
+        async for page in self._store.accounts(within, first_week, last_week, after):
+            yield page
+
     def _step(self, *, after: bool) -> None:
         if after is self._after:
             self._left -= 1
