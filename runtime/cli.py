@@ -1,4 +1,4 @@
-"""The command line: `footfall up | api | worker | migrate | blocks | fan-outs | quarantine | import | …`."""
+"""The command line: `footfall up | api | worker | migrate | fan-outs | quarantine | rebuild | verify | …`."""
 
 import asyncio
 import sys
@@ -15,6 +15,7 @@ from runtime.demo import demo
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
 from runtime.quarantine_command import app as quarantine
+from runtime.rebuild import rebuild_app, verify
 from runtime.settings import describe_settings
 
 app = typer.Typer(
@@ -110,6 +111,8 @@ def compact_blocks(
 
 app.add_typer(fan_outs, name="fan-outs")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(rebuild_app, name="rebuild")
+app.command()(verify)
 app.command("import")(import_file)
 app.command()(demo)
 

@@ -1,6 +1,5 @@
 """A rebuild of popularity: the difference is exact, whatever is under way beside it and wherever it is cut off."""
 
-
 import pytest
 
 from domain.interaction import Interaction
