@@ -74,10 +74,11 @@ class Load:
         self._stack = stack
         self._random = random.Random(seed)
         self.sent: list[dict[str, Any]] = []
+        self.is_over = False
 
     async def run(self, *, events: int | None = None) -> None:
         async with httpx.AsyncClient(base_url=self._stack.url, timeout=30) as http:
-            while events is None or len(self.sent) < events:
+            while not self.is_over and (events is None or len(self.sent) < events):
                 some = [self._one() for _ in range(self._random.randrange(1, 60))]
                 answer = await http.post("/interaction", json={"interactions": some})
                 assert answer.status_code == 202, answer.text
@@ -148,27 +149,27 @@ async def test_beside_load_nothing_is_lost_or_doubled_and_what_was_broken_is_men
             assert verified.json["differences"] == verified.json["ledger"] == []
         assert all(not one.done() for one in running)
     finally:
-        for one in running:
-            one.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for load in beside:
+            load.is_over = True
+        await asyncio.gather(*running)
     await drained(own_stack.database_url)
-    in_blocks = await connection.fetchval("SELECT sum(event_count) FROM interaction_block")
     await connection.close()
+    sent = [one for load in (before, *beside) for one in load.sent]
+    assert len(sent) > 10_000
+    assert await counted(own_stack) == plainly_counted(sent)
     verified = await footfall(own_stack, "verify", "--json")
-    assert (verified.code, verified.json["interactions"]) == (0, in_blocks)
-    assert in_blocks >= sum(len(load.sent) for load in (before, *beside))
+    assert (verified.code, verified.json["interactions"]) == (0, len(sent))
 
 
 async def test_each_thing_that_was_broken_is_named_and_mended(own_stack: Stack) -> None:
-    load = Load(own_stack, 4)
-    await load.run(events=2_000)
+    await Load(own_stack, 4).run(events=2_000)
     await drained(own_stack.database_url)
     assert (await footfall(own_stack, "verify")).code == 0
     right = await counted(own_stack)
     connection = await asyncpg.connect(own_stack.database_url)
     forgotten = await connection.fetchval(
-        "DELETE FROM event_ledger WHERE event_id = (SELECT max(event_id) FROM event_ledger WHERE day > now() - '1d'"
-        "::interval) RETURNING event_id"
+        "DELETE FROM event_ledger WHERE event_id = (SELECT event_id FROM event_ledger WHERE day > now() - '1d'"
+        "::interval LIMIT 1) RETURNING event_id"
     )
     # Accepted an hour ago, and never written to a block.
     lost, before = uuid4(), UUID(int=int((datetime.now(UTC).timestamp() - 3600) * 1000) << 80 | 7 << 76 | 2 << 62)
@@ -186,7 +187,7 @@ async def test_each_thing_that_was_broken_is_named_and_mended(own_stack: Stack) 
         told = await footfall(own_stack, "verify", "--json")
         assert told.code == 1, told.out + told.err
         named = {(one["product_id"], one["day"]) for one in told.json["differences"]}
-        assert named == {("p7", None), ("p8", day), ("p8", None)} - {("p8", None)}
+        assert named == {("p7", None), ("p8", day)}
         (differing,) = [one for one in told.json["differences"] if one["product_id"] == "p8"]
         assert differing["live"]["views"] == differing["recount"]["views"] + 5
         assert {one["event_id"]: one["fault"] for one in told.json["ledger"]} == {
@@ -216,8 +217,7 @@ async def test_each_thing_that_was_broken_is_named_and_mended(own_stack: Stack) 
 
 
 async def test_changed_weights_are_compared_first(own_stack: Stack, tmp_path: Path) -> None:
-    load = Load(own_stack, 5)
-    await load.run(events=500)
+    await Load(own_stack, 5).run(events=500)
     await drained(own_stack.database_url)
     right = await counted(own_stack)
     table = tmp_path / "types.toml"
