@@ -14,9 +14,10 @@ from temporalio import activity
 from activities.failures import heartbeats
 from activities.popularity import Popularity
 from domain.block import decode_block
+from domain.errors import CorruptBlockError
 from domain.interaction import PRODUCT, Interaction
 from domain.rebuild import RECOUNT_RANGE, RecountInput, RecountResult
-from domain.week import date_of, day_of, day_start_us
+from domain.week import date_of, day_of, day_start_us, monday_of
 from intake.recount import Recount
 from store.blocks.protocol import Block, BlockStore, TokenRange
 from store.popularity import PopularityDelta, ProductDay, count_popularity
@@ -149,8 +150,17 @@ class _Tally:
 
 
 def _merged(blocks: Sequence[Block]) -> list[Interaction]:
-    """The interactions of an account's week, each once: blocks may overlap, as readers know."""
-    first, *others = (decode_block(block.data, block.account_id) for block in blocks)
+    """The interactions of an account's week, each once: blocks may overlap, as readers know.
+
+    Raises:
+        CorruptBlockError: one can't be read; with the account that it is of.
+
+    """
+    try:
+        first, *others = (decode_block(block.data, block.account_id) for block in blocks)
+    except CorruptBlockError as error:
+        account_id, week = blocks[0].account_id, blocks[0].week
+        raise CorruptBlockError(f"a block of {account_id!r}, week of {monday_of(week)}: {error}") from error
     if not others:
         return first
     return list({one.event_id: one for interactions in (first, *others) for one in interactions}.values())

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from domain.errors import FootfallError, InvalidInputError
+from domain.errors import FootfallError
 from domain.event_types import load_event_weights
 from domain.rebuild import Purpose, RebuildInput
 from runtime.commands import connected_settings, errors, leave
@@ -37,7 +37,7 @@ def rebuild_popularity(
 ) -> None:
     """Recount popularity from the blocks and add what is missing or too much to the live rows."""
     if weights is not None and not compare:
-        raise InvalidInputError(
+        raise typer.BadParameter(
             "--weights goes with --compare only: live traffic counts by the workers' table. Set "
             "FOOTFALL_EVENT_TYPES_FILE, start the workers again, then rebuild"
         )
@@ -67,8 +67,12 @@ def verify(
 def _run(purpose: Purpose, from_day: str | None, to_day: str | None, weights: Path | None, *, as_json: bool) -> None:
     from runtime.rebuild_run import rebuild  # noqa: PLC0415  (each command loads what it needs)
 
-    table = None if weights is None else load_event_weights(weights)
-    _end(rebuild(connected_settings(), RebuildInput(purpose, from_day, to_day, table), as_json=as_json))
+    async def run() -> int:
+        table = None if weights is None else load_event_weights(weights)
+        request = RebuildInput(purpose, from_day, to_day, table)
+        return await rebuild(connected_settings(), request, as_json=as_json)
+
+    _end(run())
 
 
 def _end(work: Coroutine[Any, Any, int]) -> None:

@@ -1,7 +1,6 @@
 """A Footfall without processes: each step of live traffic and of a rebuild, one by one, in any order."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,7 +16,7 @@ from domain.event_types import EventWeight, load_event_weights
 from domain.ids import new_id
 from domain.interaction import Interaction, encode_interactions
 from domain.rebuild import BeginInput, Purpose, RebuildPlan, RecountInput, RecountResult, Settled
-from domain.week import date_of, day_of
+from intake.ledger import LedgerDays, now_us
 from intake.log import IntakeLog, IntakeRow, NewInteraction
 from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import BlockStore
@@ -55,7 +54,9 @@ class Shop:
     async def accept(self, *events: Interaction) -> IntakeRow:
         """One intake row in a batch of its own."""
         batch = new_id()
-        await self.log.append(batch, [NewInteraction(one, date_of(day_of(one.occurred_at))) for one in events])
+        days = LedgerDays(WINDOW_DAYS)
+        filed = [NewInteraction(one, days.file_under(one.occurred_at, now_us())) for one in events]
+        await self.log.append(batch, filed)
         (row,) = await self.log.read(batch)
         return row
 
@@ -64,11 +65,11 @@ class Shop:
         return found
 
     async def apply(self, row: IntakeRow) -> None:
-        if await self._run(Popularity(self.resources).apply, [row]):
+        if await self.run(Popularity(self.resources).apply, [row]):
             self.counted += row.interactions
 
     async def persist(self, row: IntakeRow) -> None:
-        await self._run(Persist(self.resources).apply, [row])
+        await self.run(Persist(self.resources).apply, [row])
 
     async def release(self, row: IntakeRow) -> None:
         released = await self.log.release(await self.batch_of(row), FAN_OUTS)
@@ -110,28 +111,28 @@ class Shop:
         weights: dict[str, EventWeight] | None = None,
     ) -> RebuildPlan:
         asked = BeginInput(rebuild_id or uuid4(), purpose, *days, weights)
-        plan: RebuildPlan = await self._run(self.rebuilding.begin, asked)
+        plan: RebuildPlan = await self.run(self.rebuilding.begin, asked)
         return plan
 
     async def recount(self, plan: RebuildPlan) -> RecountResult:
         done = RecountResult()
         for start, end in plan.ranges:
             work = RecountInput(plan.rebuild_id, start, end, plan.first_week, plan.last_week)
-            done = done.plus(await self._run(Recounting(self.pool, self.blocks).recount, work))
+            done = done.plus(await self.run(Recounting(self.pool, self.blocks).recount, work))
         return done
 
     async def settle(self, plan: RebuildPlan) -> Settled:
-        settled: Settled = await self._run(self.rebuilding.settle, plan)
+        settled: Settled = await self.run(self.rebuilding.settle, plan)
         return settled
 
     async def add(self, plan: RebuildPlan) -> None:
-        await self._run(self.rebuilding.add, plan)
+        await self.run(self.rebuilding.add, plan)
 
     async def repair(self, plan: RebuildPlan) -> None:
-        await self._run(self.rebuilding.repair, plan)
+        await self.run(self.rebuilding.repair, plan)
 
     async def end(self, plan: RebuildPlan) -> None:
-        await self._run(self.rebuilding.end, plan.rebuild_id)
+        await self.run(self.rebuilding.end, plan.rebuild_id)
 
     async def difference(self, purpose: Purpose = "compare", **fields: Any) -> Settled:
         """What a whole rebuild finds; with the purpose `rebuild` or `repair` it is added too."""
@@ -177,18 +178,10 @@ class Shop:
         for table in ("rebuild", "rebuild_total", "rebuild_daily", "rebuild_piece", "rebuild_found"):
             assert await self.pool.fetchval(f"SELECT count(*) FROM {table}") == 0
 
-    async def _run(self, activity: Callable[..., Any], *arguments: object) -> Any:
+    async def run(self, activity: Callable[..., Any], *arguments: object) -> Any:
         return await ActivityEnvironment().run(activity, *arguments)
 
 
 def _counts(deltas: Any) -> Counts:
     found = {key: tuple(column[0] for column in columns([delta])) for key, delta in deltas.items()}
     return {key: counts for key, counts in found.items() if any(counts)}
-
-
-def ids(events: Sequence[Interaction]) -> list[UUID]:
-    return [UUID(bytes=one.event_id) for one in events]
-
-
-def times(events: Iterable[Interaction]) -> Counter[bytes]:
-    return Counter(one.event_id for one in events)

@@ -223,7 +223,7 @@ async def test_changed_weights_are_compared_first(own_stack: Stack, tmp_path: Pa
     table = tmp_path / "types.toml"
     table.write_text('view = { weight = 1.0, counter = "view" }\n')
     refused = await footfall(own_stack, "rebuild", "popularity", "--weights", str(table))
-    assert refused.code == 1
+    assert refused.code == 2
     assert "FOOTFALL_EVENT_TYPES_FILE" in refused.err
     told = await footfall(own_stack, "rebuild", "popularity", "--compare", "--weights", str(table), "--json")
     assert told.code == 0, told.err
