@@ -15,7 +15,8 @@ from domain.rebuild import RecountInput, rebuildable_days
 from domain.week import week_of, week_start_us
 from store.blocks.folding import fold_week
 from store.popularity import PopularityStore, count_popularity
-from store.postgres import Pool, transaction
+from store.postgres import Connection, Pool, transaction
+from store.rebuild import Rebuild, RebuildStore
 from tests.activities.rebuilding import Shop
 from tests.conftest import eventually
 from tests.factories import interaction, now_us, some_interactions
@@ -230,6 +231,36 @@ async def test_one_rebuild_at_a_time(shop: Shop) -> None:
         await shop.recount(plan)
     await shop.end(await shop.begin())
     await shop.assert_nothing_is_on()
+
+
+async def test_an_attempt_to_begin_that_was_given_up_is_waited_for(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds a moment, and would write its base beside that of the next attempt."""
+    await shop.carry(*some(40))
+    original = RebuildStore.write_base
+    slow, go_on = asyncio.Event(), asyncio.Event()
+
+    async def write_base(store: RebuildStore, connection: Connection, rebuild: Rebuild) -> None:
+        slow.set()
+        await go_on.wait()
+        await original(store, connection, rebuild)
+
+    rebuild_id = uuid4()
+    with monkeypatch.context() as patch:
+        patch.setattr(RebuildStore, "write_base", write_base)
+        beginning = asyncio.create_task(shop.begin("compare", rebuild_id=rebuild_id))
+        await slow.wait()
+    await shop.carry(*some(40, 2))
+    with pytest.raises(ApplicationError, match="another attempt") as refused:
+        await shop.begin("compare", rebuild_id=rebuild_id)
+    assert refused.value.type == "TransientError"
+    go_on.set()
+    plan = await beginning
+    assert await shop.begin("compare", rebuild_id=rebuild_id) == plan
+    await shop.recount(plan)
+    assert not (await shop.settle(plan)).any
+    await shop.end(plan)
 
 
 async def test_two_attempts_at_the_same_time_count_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
