@@ -360,6 +360,45 @@ class BlockStoreContract:
         await store.write([replace_sealed(sealed, delta)])
         assert await surveyed(store, account) == [WeekSummary(account, weeks[2], 3, 2, 7)]
 
+    # Accounts.
+
+    async def test_every_account_of_a_range_is_listed_once_in_an_order_that_stays(
+        self, store: BlockStore, account: str
+    ) -> None:
+        accounts = [f"{account} {n}" for n in range(2_500)]
+        blocks = [
+            block([interaction(account_id=one, occurred_at=week_ago(ago))]) for one in accounts for ago in (1, 20)
+        ]
+        await store.write(blocks)
+        week = week_of(now_us())
+        for within in store.ranges():
+            listed = [one async for page in store.accounts(within, week - 23, week) for one in page]
+            assert len(set(listed)) == len(listed)
+            again = [one async for page in store.accounts(within, week - 23, week) for one in page]
+            assert again == listed
+            for place in {0, len(listed) // 2, len(listed) - 1} if listed else set():
+                rest = store.accounts(within, week - 23, week, listed[place])
+                assert [one async for page in rest for one in page] == listed[place + 1 :]
+        every = [
+            one
+            for within in store.ranges()
+            async for page in store.accounts(within, week - 23, week)
+            for one in page
+            if one.startswith(account)
+        ]
+        assert sorted(every) == sorted(accounts)
+
+    async def test_an_account_is_listed_for_any_of_its_weeks(
+        self, store: BlockStore, account: str, event: Callable[..., Interaction]
+    ) -> None:
+        await store.write([block([event(occurred_at=week_ago(9))])])
+        week = week_of(week_ago(9))
+        for weeks in ((week, week), (week - 5, week), (week, week + 5)):
+            listed = [
+                one for within in store.ranges() async for page in store.accounts(within, *weeks) for one in page
+            ]
+            assert account in listed
+
     # Faults.
 
     async def test_a_write_that_times_out_can_be_sent_again(

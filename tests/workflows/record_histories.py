@@ -6,15 +6,20 @@ while a new version rolls out have them.
 
 from pathlib import Path
 
+import pytest
+from temporalio.client import WorkflowFailureError
+
 from domain.batch import DiscardRequest
 from domain.compaction import CompactionInput
 from tests.conftest import eventually
 from tests.workflows.conftest import Carriage
 from tests.workflows.test_compact_blocks import Compactor, compactor
+from tests.workflows.test_rebuild_popularity import Rebuilder, rebuilder
 from tests.workflows.test_record_interactions import Failing
+from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
 
-__all__ = ["compactor"]
+__all__ = ["compactor", "rebuilder"]
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -57,3 +62,35 @@ async def test_record_compaction(compactor: Compactor) -> None:
     handle = await compactor.start(CompactionInput(weeks_back=1))
     await handle.result()
     (FOLDER / "compacted.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_rebuild(rebuilder: Rebuilder) -> None:
+    handle = await rebuilder.start()
+    await handle.result()
+    (FOLDER / "rebuilt.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_verification(rebuilder: Rebuilder) -> None:
+    handle = await rebuilder.start("repair")
+
+    async def waits() -> None:
+        assert (await handle.query(RebuildPopularity.progress)).stage.startswith("waiting")
+
+    await eventually(waits)
+    await handle.signal(RebuildPopularity.names_read)
+    await handle.result()
+    (FOLDER / "verified_and_repaired.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_rebuild_that_was_cancelled(rebuilder: Rebuilder) -> None:
+    rebuilder.hold.clear()
+    handle = await rebuilder.start()
+
+    async def recounting() -> None:
+        assert (await handle.query(RebuildPopularity.progress)).stage == "recounting"
+
+    await eventually(recounting)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    (FOLDER / "rebuild_cancelled.json").write_text((await handle.fetch_history()).to_json())

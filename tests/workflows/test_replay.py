@@ -25,9 +25,16 @@ async def test_a_recorded_history_replays(file: Path) -> None:
 
 
 def test_there_are_histories() -> None:
-    assert {"all_done", "compacted", "discarded", "parked", "parked_and_replayed"} <= {
-        file.stem for file in HISTORIES
-    }
+    assert {
+        "all_done",
+        "compacted",
+        "discarded",
+        "parked",
+        "parked_and_replayed",
+        "rebuild_cancelled",
+        "rebuilt",
+        "verified_and_repaired",
+    } <= {file.stem for file in HISTORIES}
 
 
 async def test_another_order_of_activities_is_noticed() -> None:
