@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from asyncpg.transaction import Transaction
 from temporalio.exceptions import ApplicationError
 
 from activities.popularity import Popularity
@@ -221,6 +222,31 @@ async def test_it_waits_for_who_applies_and_who_comes_later_waits_for_it(shop: S
     await shop.assert_exact()
 
 
+async def test_nothing_is_applied_between_the_moment_and_the_first_note(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is slow at the wrong time: what was applied then would be live before, and noted as after."""
+    row = await shop.accept(*some(10))
+    original = Transaction.start
+    applying: list[asyncio.Task[None]] = []
+
+    async def start(transaction: Transaction) -> None:
+        if transaction._isolation == "repeatable_read":
+            applying.append(asyncio.create_task(shop.apply(row)))
+            await asyncio.sleep(0.5)
+        await original(transaction)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transaction, "start", start)
+        plan = await shop.begin("compare")
+    await applying[0]
+    await shop.persist(row)
+    await shop.release(row)
+    await shop.recount(plan)
+    assert not (await shop.settle(plan)).any
+    await shop.end(plan)
+
+
 async def test_one_rebuild_at_a_time(shop: Shop) -> None:
     plan = await shop.begin()
     with pytest.raises(ApplicationError, match="footfall rebuild stop") as refused:
@@ -252,11 +278,13 @@ async def test_an_attempt_to_begin_that_was_given_up_is_waited_for(
         beginning = asyncio.create_task(shop.begin("compare", rebuild_id=rebuild_id))
         await slow.wait()
     await shop.carry(*some(40, 2))
-    with pytest.raises(ApplicationError, match="another attempt") as refused:
-        await shop.begin("compare", rebuild_id=rebuild_id)
+    try:
+        with pytest.raises(ApplicationError, match="another attempt") as refused:
+            await shop.begin("compare", rebuild_id=rebuild_id)
+    finally:
+        go_on.set()
+        plan = await beginning
     assert refused.value.type == "TransientError"
-    go_on.set()
-    plan = await beginning
     assert await shop.begin("compare", rebuild_id=rebuild_id) == plan
     await shop.recount(plan)
     assert not (await shop.settle(plan)).any

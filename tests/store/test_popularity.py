@@ -1,5 +1,6 @@
 """Popularity: exact sums, pages by key, windows by day."""
 
+import asyncio
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -83,6 +84,40 @@ async def test_a_window_is_of_its_days_only(store: PopularityStore, pool: Pool) 
     await store.forget_days(TODAY - timedelta(days=7))
     assert len(await store.top_since(TODAY - timedelta(days=30), 5)) == 1
     assert len(await store.top(5)) == 2
+
+
+async def test_what_forgotten_days_had_is_kept_so_that_totals_can_be_told(store: PopularityStore, pool: Pool) -> None:
+    for days_ago in range(6):
+        await _add(store, pool, {"cup": 5, "pot": -1, f"only {days_ago}": 2}, days_ago=days_ago)
+    both_sides = """
+        SELECT product_id, sum(score) AS score FROM (
+            SELECT product_id, score FROM product_popularity_forgotten
+            UNION ALL SELECT product_id, score FROM product_popularity_daily) AS parts
+        GROUP BY product_id ORDER BY product_id"""
+    totals = await pool.fetch("SELECT product_id, score FROM product_popularity ORDER BY product_id")
+    for kept in (4, 4, 2, 0):
+        await store.forget_days(TODAY - timedelta(days=kept - 1))
+        assert await pool.fetchval("SELECT count(DISTINCT day) FROM product_popularity_daily") == kept
+        assert await pool.fetch(both_sides) == totals
+
+
+async def test_a_day_that_is_forgotten_while_it_is_added_to_is_lost_on_neither_side(
+    store: PopularityStore, pool: Pool
+) -> None:
+    day = TODAY - timedelta(days=9)
+    await _add(store, pool, {"cup": 1}, days_ago=9)
+
+    async def forget() -> None:
+        for _ in range(20):
+            await store.forget_days(TODAY)
+
+    async def add() -> None:
+        for _ in range(40):
+            await _add(store, pool, {"cup": 1}, days_ago=9)
+
+    await asyncio.gather(forget(), add(), add())
+    await store.forget_days(day + timedelta(days=1))
+    assert await pool.fetchval("SELECT score FROM product_popularity_forgotten") == 81
 
 
 async def test_events_land_on_the_day_on_which_they_occurred(store: PopularityStore, pool: Pool) -> None:
