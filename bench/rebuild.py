@@ -40,7 +40,7 @@ _CHUNK = 20_000
 async def fill(url: str, events: int) -> None:
     """Blocks and popularity of so many interactions, as the fan-outs leave them; the ledger has none of them."""
     made, picker, weights = Fill(7), random.Random(7), load_event_weights()
-    async with await create_pool(url, name="bench", size=4, timeout_s=120) as pool:
+    async with create_pool(url, name="bench", size=4, timeout_s=120) as pool:
         blocks, popularity = PostgresBlockStore(pool), PopularityStore(pool)
         for _ in range(0, events, _CHUNK):
             some = [
@@ -118,7 +118,7 @@ class Rebuilds:
 
     async def noting_costs(self, table: Table) -> None:
         """What the question whether a rebuild is on costs each transaction that applies events."""
-        async with await create_pool(self._instance.postgres_url, name="bench", size=1, timeout_s=30) as pool:
+        async with create_pool(self._instance.postgres_url, name="bench", size=1, timeout_s=30) as pool:
             store = PopularityStore(pool)
             async with transaction(pool) as connection:
                 started = time.perf_counter()

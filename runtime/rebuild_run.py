@@ -103,7 +103,7 @@ async def _progress(handle: WorkflowHandle[Any, RebuildResult]) -> RebuildProgre
 
 async def _name_all(settings: Settings, report: Report) -> None:
     """Reads every difference from the tables where the workflow keeps them meanwhile."""
-    async with await open_pool(settings, "footfall verify", _POOL_SIZE) as pool:
+    async with open_pool(settings, "footfall verify", _POOL_SIZE) as pool:
         async for difference in RebuildStore(pool).differences():
             report.difference(difference)
         async for fault in LedgerCheck(pool, settings.dedup_window_days).faults():
@@ -123,7 +123,7 @@ async def stop(settings: Settings) -> int:
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
-    async with await open_pool(settings, "footfall rebuild stop", _POOL_SIZE) as pool:
+    async with open_pool(settings, "footfall rebuild stop", _POOL_SIZE) as pool:
         store = RebuildStore(pool)
         left = await store.current()
         if left is None:

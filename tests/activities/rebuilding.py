@@ -14,10 +14,10 @@ from activities.rebuild import Rebuilding
 from activities.recount import Recounting
 from domain.event_types import EventWeight, load_event_weights
 from domain.ids import new_id
-from domain.interaction import Interaction, encode_interactions
+from domain.interaction import Interaction
 from domain.rebuild import BeginInput, Purpose, RebuildPlan, RecountInput, RecountResult, Settled
 from intake.ledger import LedgerDays, now_us
-from intake.log import IntakeLog, IntakeRow, NewInteraction
+from intake.log import IntakeLog, IntakeRow, Poison
 from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import BlockStore
 from store.popularity import by_product, columns, count_popularity
@@ -55,7 +55,7 @@ class Shop:
         """One intake row in a batch of its own."""
         batch = new_id()
         days = LedgerDays(WINDOW_DAYS)
-        filed = [NewInteraction(one, days.file_under(one.occurred_at, now_us())) for one in events]
+        filed = [days.file(one, now_us()) for one in events]
         await self.log.append(batch, filed)
         (row,) = await self.log.read(batch)
         return row
@@ -85,20 +85,10 @@ class Shop:
     async def quarantine(self, row: IntakeRow, poison: Interaction) -> None:
         """Applies a row of popularity less one, which is kept apart; in one transaction."""
         rest = [one for one in row.interactions if one != poison]
-        await self.pool.execute(
-            "INSERT INTO quarantine (fan_out, event_id, intake_id, batch_id, account_id, reason, interaction) "
-            "VALUES ('popularity', $1, $2, $3, $4, 'a test', $5)",
-            UUID(bytes=poison.event_id), row.intake_id, await self.batch_of(row), poison.account_id,
-            encode_interactions([poison]),
-        )  # fmt: skip
-        await self.apply(IntakeRow(row.intake_id, row.accepted_at, rest))
+        await self.apply(IntakeRow(row.intake_id, row.accepted_at, rest, [Poison(poison, "a test")]))
 
     async def discard(self, row: IntakeRow, fan_out: str = "popularity") -> None:
-        await self.log.discard(await self.batch_of(row), fan_out, "a test")
-        await self.pool.executemany(
-            "INSERT INTO discarded_event (fan_out, event_id, reason) VALUES ($2, $1, 'a test')",
-            [(UUID(bytes=one.event_id), fan_out) for one in row.interactions],
-        )
+        await self.log.discard(await self.batch_of(row), fan_out, "a test", [row])
 
     # A rebuild.
 
