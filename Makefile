@@ -32,12 +32,13 @@ fmt: $(INSTALLED) ## format, and mend what lint can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-bench: $(INSTALLED) ## measure the whole way and the block store (an hour, Java and Maven), write docs/performance/
+bench: $(INSTALLED) ## measure the whole way, the block store and a rebuild (an hour, Java and Maven), write docs/performance/
 	$(PYTHON) -m bench.spine --out docs/performance
 	$(PYTHON) -m bench.block_format --out docs/performance
 	$(PYTHON) -m bench.block_store --out docs/performance
 	$(PYTHON) -m bench.compaction_strategies --out docs/performance
 	$(PYTHON) -m bench.replay --out docs/performance
+	$(PYTHON) -m bench.rebuild --out docs/performance
 
 lock: $(UV) ## resolve the dependencies again
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt

@@ -30,6 +30,8 @@ _READS_AT_ONCE = 8
 _EVENTS_A_LOOK = 20_000
 _EVENTS_A_PIECE = 200_000
 _DAYS_A_PIECE = 50_000
+# Events that are decoded in one go, while nobody else has the processor.
+_EVENTS_A_TURN = 500
 
 _week = attrgetter("week")
 
@@ -95,6 +97,7 @@ class _Tally:
         self._recount = Recount(pool, Popularity.name)
         self._noted = self._upto = piece.after_account
         self._result = RecountResult()
+        self._decoded = 0
         self._deltas: dict[ProductDay, PopularityDelta] = {}
         self._found: list[tuple[UUID, date]] = []
         self._unsure: list[Interaction] = []
@@ -110,7 +113,10 @@ class _Tally:
             self._unsure += [one for one in events if self._is_counted(one)]
             if len(self._unsure) >= _EVENTS_A_LOOK:
                 await self._look()
-            await asyncio.sleep(0)  # decoding is work for the processor: others take turns
+            self._decoded += len(events)
+            if self._decoded >= _EVENTS_A_TURN:
+                self._decoded = 0
+                await asyncio.sleep(0)  # decoding is work for the processor: others take turns
         self._result = self._result.plus(RecountResult(0, 1))
         self._upto = account_id
         if self._result.events >= _EVENTS_A_PIECE or len(self._deltas) >= _DAYS_A_PIECE:
