@@ -225,23 +225,26 @@ async def test_it_waits_for_who_applies_and_who_comes_later_waits_for_it(shop: S
 async def test_nothing_is_applied_between_the_moment_and_the_first_note(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that is slow at the wrong time: what was applied then would be live before, and noted as after."""
-    row = await shop.accept(*some(10))
+    """A connection that is slow at the wrong time: what goes the whole way meanwhile would be live before the moment,
+    and noted as after it.
+    """
     original = Transaction.start
-    applying: list[asyncio.Task[None]] = []
+    carrying: list[asyncio.Task[None]] = []
+
+    async def is_done_or_waits() -> None:
+        waiting = await shop.pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        assert waiting or carrying[0].done()
 
     async def start(transaction: Transaction) -> None:
         if getattr(transaction, "_isolation", None) == "repeatable_read":
-            applying.append(asyncio.create_task(shop.apply(row)))
-            await asyncio.sleep(0.5)
+            carrying.append(asyncio.create_task(shop.carry(*some(10))))
+            await eventually(is_done_or_waits)
         await original(transaction)
 
     with monkeypatch.context() as patch:
         patch.setattr(Transaction, "start", start)
         plan = await shop.begin("compare")
-    await applying[0]
-    await shop.persist(row)
-    await shop.release(row)
+    await carrying[0]
     await shop.recount(plan)
     assert not (await shop.settle(plan)).any
     await shop.end(plan)
