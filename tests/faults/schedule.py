@@ -57,7 +57,7 @@ CHOICES = (
     Choice("lose answers", ("footfall api commits",)),
     Choice("lose answers", ("footfall worker",)),
     Choice("slow network", shortest_s=1, longest_s=3),
-    Choice("Temporal away", shortest_s=5, longest_s=10),
+    Choice("Temporal away", shortest_s=5, longest_s=60),
     Choice("Temporal wiped"),
     Choice("clients hang up", shortest_s=1, longest_s=4),
     Choice("full disk", shortest_s=1, longest_s=3),
