@@ -104,24 +104,22 @@ async def _ends(stack: Stack, name: str, codes: set[int] = _ORDERLY) -> None:
     assert code in codes, log[-3000:]
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
 @pytest.mark.parametrize("hurt", [freeze, kill, freeze_and_kill])
-async def test_ends_though_postgresql_is_gone(
-    stack: Stack, postgres: EmbeddedPostgres, name: str, hurt: Callable[[Server], None]
+async def test_both_end_though_postgresql_is_gone(
+    stack: Stack, postgres: EmbeddedPostgres, hurt: Callable[[Server], None]
 ) -> None:
     stack.start()
     hurt(postgres)
-    await _ends(stack, name)
+    await asyncio.gather(_ends(stack, "api"), _ends(stack, "worker"))
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
 @pytest.mark.parametrize("hurt", [freeze, kill])
-async def test_ends_though_temporal_is_gone(
-    stack: Stack, temporal: TemporalServer, name: str, hurt: Callable[[Server], None]
+async def test_both_end_though_temporal_is_gone(
+    stack: Stack, temporal: TemporalServer, hurt: Callable[[Server], None]
 ) -> None:
     stack.start()
     hurt(temporal)
-    await _ends(stack, name, _WITHOUT_TEMPORAL[name])
+    await asyncio.gather(*(_ends(stack, name, codes) for name, codes in _WITHOUT_TEMPORAL.items()))
 
 
 async def test_an_api_that_ends_amid_a_commit_loses_nothing_that_it_acknowledged(
@@ -220,19 +218,19 @@ async def test_started_without_postgresql_both_wait_and_say_so(
     assert {process.poll() for process in stack.processes.values()} == {None}
 
 
-@pytest.mark.parametrize("name", ["api", "worker"])
 @pytest.mark.parametrize("hurt", [freeze, kill])
-async def test_ends_while_it_waits_for_postgresql(
-    stack: Stack, postgres: EmbeddedPostgres, name: str, hurt: Callable[[Server], None]
+async def test_both_end_while_they_wait_for_postgresql(
+    stack: Stack, postgres: EmbeddedPostgres, hurt: Callable[[Server], None]
 ) -> None:
     hurt(postgres)
-    stack.start_unready(name)
+    stack.start_unready("api", "worker")
 
-    async def says_so() -> None:
-        assert "PostgreSQL" in (stack.logs / f"{name}.log").read_text()
+    async def say_so() -> None:
+        for name in ("api", "worker"):
+            assert "PostgreSQL" in (stack.logs / f"{name}.log").read_text(), name
 
-    await eventually(says_so)
-    await _ends(stack, name)
+    await eventually(say_so)
+    await asyncio.gather(_ends(stack, "api"), _ends(stack, "worker"))
 
 
 async def test_a_worker_ends_while_it_waits_for_temporal(stack: Stack, temporal: TemporalServer) -> None:
