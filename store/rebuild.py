@@ -25,7 +25,7 @@ LONG_S = 6 * 3600.0
 """For the few statements that go over whole tables."""
 
 # Those who apply events wait while a rebuild waits for those who came before it: not for long.
-_GATE_WAIT = "10s"
+_GATE_WAIT = "5s"
 _PRODUCTS_A_CHUNK = 500
 _FIRST_DAY = date(1, 1, 1)
 

@@ -14,7 +14,9 @@ from domain.event_types import EventWeight
 from domain.interaction import Interaction
 from domain.rebuild import RecountInput, rebuildable_days
 from domain.week import week_of, week_start_us
+from store.blocks.cql import CqlBlockStore
 from store.blocks.folding import fold_week
+from store.cql import CqlSession
 from store.popularity import PopularityStore, count_popularity
 from store.postgres import Connection, Pool, transaction
 from store.rebuild import Rebuild, RebuildStore
@@ -30,91 +32,103 @@ def shop(pool: Pool) -> Shop:
     return Shop.on_postgres(pool)
 
 
+@pytest.fixture(params=["postgres", "cql"])
+async def any_shop(request: pytest.FixtureRequest, pool: Pool, cql_session: CqlSession) -> Shop:
+    """Blocks in an empty store of each kind."""
+    if request.param == "postgres":
+        return Shop.on_postgres(pool)
+    for table in ("blocks", "metadata"):
+        await cql_session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
+    return Shop(pool, await CqlBlockStore.prepared(cql_session))
+
+
 def some(count: int = 20, seed: int = 1) -> list[Interaction]:
     return some_interactions(count, seed=seed)
 
 
-async def test_nothing_differs_where_all_is_right(shop: Shop) -> None:
-    await shop.carry(*some(90))
-    await shop.carry(*some(90, 2))
-    plan = await shop.begin("compare")
-    done = await shop.recount(plan)
-    settled = await shop.settle(plan)
+async def test_nothing_differs_where_all_is_right(any_shop: Shop) -> None:
+    await any_shop.carry(*some(90))
+    await any_shop.carry(*some(90, 2))
+    plan = await any_shop.begin("compare")
+    done = await any_shop.recount(plan)
+    settled = await any_shop.settle(plan)
     assert (settled.products, settled.product_days, settled.worst) == (0, 0, [])
     assert (done.accounts, done.events) == (20, 180)
     assert 0 < done.counted < 180
-    await shop.end(plan)
-    await shop.assert_exact()
-    await shop.assert_nothing_is_on()
+    await any_shop.end(plan)
+    await any_shop.assert_exact()
+    await any_shop.assert_nothing_is_on()
 
 
-async def test_rows_wherever_they_are_when_it_begins_and_wherever_they_go(shop: Shop) -> None:
+async def test_rows_wherever_they_are_when_it_begins_and_wherever_they_go(any_shop: Shop) -> None:
     """Persisted and applied or not, before the moment or after it, while blocks are read or later."""
     released, logged, marked, persisted, both, after = [some(15, seed) for seed in range(6)]
-    await shop.carry(*released)
+    await any_shop.carry(*released)
     in_log, only_marked, only_persisted, in_both = [
-        await shop.accept(*one) for one in (logged, marked, persisted, both)
+        await any_shop.accept(*one) for one in (logged, marked, persisted, both)
     ]
-    await shop.apply(only_marked)
-    await shop.persist(only_persisted)
-    await shop.persist(in_both)
-    await shop.apply(in_both)
-    await shop.pool.execute("DELETE FROM product_popularity WHERE product_id < 'p2'")
-    await shop.pool.execute("UPDATE product_popularity_daily SET view_count = view_count + 7")
+    await any_shop.apply(only_marked)
+    await any_shop.persist(only_persisted)
+    await any_shop.persist(in_both)
+    await any_shop.apply(in_both)
+    await any_shop.pool.execute("DELETE FROM product_popularity WHERE product_id < 'p2'")
+    await any_shop.pool.execute("UPDATE product_popularity_daily SET view_count = view_count + 7")
 
-    plan = await shop.begin()
-    await shop.carry(*after)
-    await shop.persist(in_log)  # in a block, and not applied before the recount is done
-    await shop.apply(only_persisted)
-    await shop.release(only_persisted)
-    await shop.persist(only_marked)
-    await shop.release(only_marked)
-    await shop.recount(plan)
-    await shop.apply(in_log)
-    assert (await shop.settle(plan)).any
-    await shop.add(plan)
-    await shop.end(plan)
-    await shop.assert_exact()
-    assert not (await shop.difference()).any
+    plan = await any_shop.begin()
+    await any_shop.carry(*after)
+    await any_shop.persist(in_log)  # in a block, and not applied before the recount is done
+    await any_shop.apply(only_persisted)
+    await any_shop.release(only_persisted)
+    await any_shop.persist(only_marked)
+    await any_shop.release(only_marked)
+    await any_shop.recount(plan)
+    await any_shop.apply(in_log)
+    assert (await any_shop.settle(plan)).any
+    await any_shop.add(plan)
+    await any_shop.end(plan)
+    await any_shop.assert_exact()
+    assert not (await any_shop.difference()).any
 
 
-async def test_what_popularity_does_without_is_left_out(shop: Shop) -> None:
+async def test_what_popularity_does_without_is_left_out(any_shop: Shop) -> None:
     """Quarantined or discarded before the moment or after it, released or not."""
     early, late, given_up, given_up_late, still_there, dropped = [some(10, seed) for seed in range(6)]
-    rows = {n: await shop.accept(*one) for n, one in enumerate((early, late, given_up, given_up_late, still_there))}
-    await shop.quarantine(rows[0], early[0])
-    await shop.discard(rows[2])
-    await shop.quarantine(rows[4], still_there[1])
+    rows = {
+        n: await any_shop.accept(*one) for n, one in enumerate((early, late, given_up, given_up_late, still_there))
+    }
+    await any_shop.quarantine(rows[0], early[0])
+    await any_shop.discard(rows[2])
+    await any_shop.quarantine(rows[4], still_there[1])
     for n in (0, 2):
-        await shop.persist(rows[n])
-        await shop.release(rows[n])
-    drop = await shop.accept(*dropped)
-    await shop.discard(drop)  # marked, not released and not persisted at the moment
-    plan = await shop.begin()
+        await any_shop.persist(rows[n])
+        await any_shop.release(rows[n])
+    drop = await any_shop.accept(*dropped)
+    await any_shop.discard(drop)  # marked, not released and not persisted at the moment
+    plan = await any_shop.begin()
     for n in (1, 3, 4):
-        await shop.persist(rows[n])
-    await shop.persist(drop)
-    await shop.quarantine(rows[1], late[2])
-    await shop.discard(rows[3])
-    await shop.recount(plan)
-    await shop.add(plan)
-    await shop.end(plan)
-    await shop.assert_exact()
-    assert not (await shop.difference()).any
+        await any_shop.persist(rows[n])
+    await any_shop.persist(drop)
+    await any_shop.quarantine(rows[1], late[2])
+    await any_shop.discard(rows[3])
+    await any_shop.recount(plan)
+    await any_shop.add(plan)
+    await any_shop.end(plan)
+    await any_shop.assert_exact()
+    assert not (await any_shop.difference()).any
 
 
-async def test_interactions_in_a_delta_and_in_a_sealed_block_count_once(shop: Shop) -> None:
+async def test_interactions_in_a_delta_and_in_a_sealed_block_count_once(any_shop: Shop) -> None:
     events = [interaction(account_id="a", ref_id="cup") for _ in range(5)]
-    await shop.carry(*events)
-    await shop.carry(interaction(account_id="a", ref_id="cup"))
+    await any_shop.carry(*events)
+    await any_shop.carry(interaction(account_id="a", ref_id="cup"))
     week = week_of(now_us())
-    deltas = await shop.blocks.read_exact("a", week, week)
+    deltas = await any_shop.blocks.read_exact("a", week, week)
     fold = fold_week(deltas)
     assert fold is not None
-    await shop.blocks.fold([fold])
-    await shop.blocks.write(deltas)  # as a worker does that was slow
-    assert len(await shop.blocks.read_exact("a", week, week)) == 3
-    assert not (await shop.difference()).any
+    await any_shop.blocks.fold([fold])
+    await any_shop.blocks.write(deltas)  # as a worker does that was slow
+    assert len(await any_shop.blocks.read_exact("a", week, week)) == 3
+    assert not (await any_shop.difference()).any
 
 
 async def test_rows_that_must_not_be_there_vanish_and_missing_ones_come(shop: Shop) -> None:
