@@ -130,9 +130,9 @@ class Rebuilds:
 def main(
     quick: Annotated[bool, typer.Option(help="Small and short.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for rebuild.md and rebuild.json.")] = None,
-    rounds: int = 3,
+    rounds: int = 2,
 ) -> None:
-    events, seconds, rounds = (100_000, 5.0, 1) if quick else (1_000_000, 20.0, rounds)
+    events, seconds, rounds = (100_000, 5.0, 1) if quick else (1_000_000, 10.0, rounds)
     table = Table()
     with data_folder() as folder, footfall_up(folder) as (instance, _):
         machine = describe_machine(instance)
