@@ -16,6 +16,7 @@ class SmallDisk:
         self._folder = folder
         self._filler = folder / "filler"
         self.can_be_full = os.geteuid() == 0
+        self.is_full = False
 
     def mount(self) -> None:
         if not self.can_be_full:
@@ -32,6 +33,7 @@ class SmallDisk:
         """Takes what is free; others write meanwhile, so it is taken piece by piece until there is none."""
         if not self.can_be_full:
             return
+        self.is_full = True
         with self._filler.open("ab") as file:
             for piece in (64 * _MB, _MB, 4_096):
                 with suppress(OSError):  # ENOSPC is what it is for
@@ -40,3 +42,4 @@ class SmallDisk:
 
     def empty(self) -> None:
         self._filler.unlink(missing_ok=True)
+        self.is_full = False

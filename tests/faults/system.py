@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import psutil
 
+from domain.errors import FootfallError
 from runtime.cassandra.server import CassandraServer
 from runtime.connections import migrate_stores
 from runtime.ports import free_port
@@ -125,13 +126,20 @@ class System:
         """One that is frozen by another fault is thawed first: it could not stop."""
         self.resume("postgres")
         self.postgres.stop()
-        self.postgres.start()
+        self.revive()
 
     def revive(self) -> None:
-        """Servers that were killed come back; ours come back by themselves."""
+        """Servers that were killed come back; ours come back by themselves.
+
+        A PostgreSQL that can't start on a full disk is left to whoever empties it.
+        """
         for server in (self.postgres, self.temporal, self.cassandra):
             if server is not None and (server.process is None or server.process.poll() is not None):
-                server.start()
+                try:
+                    server.start()
+                except FootfallError:
+                    if not self.disk.is_full:
+                        raise
 
     def stop_temporal(self) -> None:
         self.resume("temporal")
