@@ -118,7 +118,9 @@ class CqlBlockStore:
 
     async def _read(self, account_id: str, first_week: int, last_week: int, profile: Profile) -> list[Block]:
         values = [text_bytes(account_id), int_bytes(first_week), int_bytes(last_week)]
-        rows = await self._session.execute(bound(self._statements["read"], values), profile=profile)
+        statement = bound(self._statements["read"], values)
+        statement.fetch_size = None  # in one page: between two of them a fold could hide blocks from both
+        rows = await self._session.execute(statement, profile=profile)
         return [
             Block(account_id, week, block_id, event_count, data, sealed == 1)
             for week, block_id, sealed, event_count, data in rows

@@ -81,3 +81,26 @@ class TestCqlBlockStore(BlockStoreContract):
         week = week_of(now_us())
         assert await store.read(account, week, week) == blocks[:1]
         assert await store.read(account, week - 24, week) == blocks
+
+
+async def test_an_account_is_read_in_one_page(cql_session: CqlSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read of several pages is several reads, and a fold between them would move blocks from the one to come into
+    the one that was.
+    """
+    store = await CqlBlockStore.prepared(cql_session)
+    account = f"in one page {now_us()}"
+    await store.write([block([interaction(account_id=account)]) for _ in range(30)])
+    pages = []
+    arrived = CqlSession._page_arrived
+
+    def count(session: CqlSession, response: object, *rest: object) -> None:
+        pages.append(response)
+        arrived(session, response, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(CqlSession, "_page_arrived", count)
+    monkeypatch.setattr(cql_session._session, "default_fetch_size", 7)
+    week = week_of(now_us())
+    for read in (store.read, store.read_exact):
+        pages.clear()
+        assert len(await read(account, week - 1, week)) == 30
+        assert len(pages) == 1
