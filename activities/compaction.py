@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from temporalio import activity
 
-from activities.failures import heartbeats, translated_failures
+from activities.failures import heartbeats
 from domain.compaction import COMPACT_RANGE, PLAN_COMPACTION, CompactionPlan, CompactionResult, RangeInput
 from domain.errors import CorruptBlockError
 from domain.week import WEEKS_KEPT, to_us, week_of
@@ -39,7 +39,7 @@ class Compaction:
 
     @activity.defn(name=PLAN_COMPACTION)
     async def plan(self, weeks_back: int) -> CompactionPlan:
-        with translated_failures():
+        async with heartbeats():
             this_week = week_of(to_us(datetime.now(UTC)))
             first_week = this_week - min(weeks_back, WEEKS_KEPT)
             return CompactionPlan(first_week, this_week, [(one.start, one.end) for one in self._blocks.ranges()])

@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.batches import BatchReader
-from activities.failures import translated_failures
+from activities.failures import heartbeats
 from domain.batch import DISCARD, PARK, RELEASE, DiscardInput, ParkInput, ReleaseInput, ReleaseResult
 from domain.errors import CorruptBlockError
 from intake.log import IntakeLog
@@ -16,7 +16,7 @@ class BatchEnd:
 
     @activity.defn(name=RELEASE)
     async def release(self, batch: ReleaseInput) -> ReleaseResult:
-        with translated_failures():
+        async with heartbeats():
             released = await self._log.release(batch.batch_id, batch.fan_outs)
             self._batches.forget(batch.batch_id)
             return ReleaseResult(released.released_rows, released.remaining_rows)
@@ -24,7 +24,7 @@ class BatchEnd:
     @activity.defn(name=PARK)
     async def park(self, parked: ParkInput) -> None:
         """Notes for receipts that a fan-out is parked, and why; an empty reason takes the note away."""
-        with translated_failures():
+        async with heartbeats():
             if parked.reason:
                 await self._log.park(parked.batch_id, parked.fan_out, parked.reason)
             else:
@@ -33,7 +33,7 @@ class BatchEnd:
     @activity.defn(name=DISCARD)
     async def discard(self, discarded: DiscardInput) -> None:
         """Has the batch go on without a fan-out's effect, and keeps why."""
-        with translated_failures():
+        async with heartbeats():
             try:
                 rows = await self._batches.read(discarded.batch_id)
             except CorruptBlockError:

@@ -17,8 +17,11 @@ FAN_OUT = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=5), heartbeat_timeout=timedelta(seconds=12), retry_policy=_FOR_EVER
 )
 
-# One short transaction; a statement is cut off after 30 seconds by default.
-SHORT = ActivityConfig(start_to_close_timeout=timedelta(seconds=40), retry_policy=_FOR_EVER)
+# One short transaction; a statement is cut off after 30 seconds by default. An attempt that died with its worker is
+# noticed as soon as a fan-out's.
+SHORT = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=40), heartbeat_timeout=timedelta(seconds=12), retry_policy=_FOR_EVER
+)
 
 # Drops whole partitions, and waits for its turn at busy tables.
 MAINTENANCE = ActivityConfig(start_to_close_timeout=timedelta(minutes=10), retry_policy=_FOR_EVER)
