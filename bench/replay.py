@@ -59,8 +59,8 @@ class Bench:
         self.events += count * events
         return batches
 
-    async def by_command(self) -> float:
-        """Seconds until everything is applied."""
+    async def by_command(self) -> tuple[float, float]:
+        """Seconds until everything is applied, as the command says; and until it ends, from its very start."""
         command = [sys.executable, "-m", "runtime.cli", "fan-outs", "replay", "--all", "--json"]
         environment = {**os.environ, "FOOTFALL_DATA_DIR": str(self._data_dir)}
         started = time.perf_counter()
@@ -68,10 +68,11 @@ class Bench:
             subprocess.run, command, env=environment, stdout=subprocess.PIPE, check=True, text=True
         )
         seconds = time.perf_counter() - started
-        if json.loads(done.stdout)["parked_again"]:
+        report = json.loads(done.stdout)
+        if report["parked_again"]:
             raise SystemExit("some are parked again")
         await self._check()
-        return seconds
+        return report["seconds"], seconds
 
     async def by_updates(self, batches: list[UUID]) -> float:
         """Likewise, one workflow after the other, some at a time."""
@@ -113,11 +114,13 @@ async def measure(instance: Instance, data_dir: Path, table: Table, *, quick: bo
     client = await Client.connect(instance.temporal_address)
     async with create_pool(instance.postgres_url, name="bench", size=8, timeout_s=60) as pool:
         bench = Bench(instance, pool, client, data_dir)
-        for _ in range(1 if quick else 3):
+        for _ in range(1 if quick else 2):
             for count, events in ((200, 5),) if quick else ((1_000, 5), (1_000, 100)):
                 name = f"{count:,} batches of {events}"
                 await bench.park(count, events)
-                table.add(f"{name}: fan-outs replay, batches/s", count / await bench.by_command(), "200")
+                applied_s, whole_s = await bench.by_command()
+                table.add(f"{name}: fan-outs replay, batches/s until applied", count / applied_s, "≥ 200")
+                table.add(f"{name}: the same until the old workflows are ended too", count / whole_s)
             few = 100
             batches = await bench.park(few, 5)
             table.add(f"{few} batches of 5: the update on each, batches/s", few / await bench.by_updates(batches))

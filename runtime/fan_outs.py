@@ -68,11 +68,9 @@ async def replay_parked(settings: Settings, which: Which, console: Console, *, w
                 carried.append(one)
                 progress.advance(batches, len(one.replaced))
             events = {one.batch_id: one.events for one in carried}
-            again, _ = await asyncio.gather(
-                outcome(store, events, progress) if wait else _nothing(), _end_replaced(carried, carrier, progress)
-            )
-    seconds = time.monotonic() - started
-    report = _report(carried, again, seconds)
+            again = await outcome(store, events, progress) if wait else []
+            report = _report(carried, again, time.monotonic() - started)
+            await _end_replaced(carried, carrier, progress)
     if as_json:
         print_json(report)
     else:
@@ -90,10 +88,6 @@ async def outcome(store: ParkedFanOuts, events: Mapping[UUID, int], progress: Pr
         if left == {one.batch_id for one in parked}:
             return parked
         await asyncio.sleep(_LOOK_EVERY_S)
-
-
-async def _nothing() -> list[ParkedFanOut]:
-    return []
 
 
 async def _end_replaced(carried: Sequence[Carried], carrier: Carrier, progress: Progress) -> None:
@@ -203,6 +197,7 @@ async def _workflow(client: Client, batch_id: UUID) -> str:
 
 
 def _report(carried: Sequence[Carried], again: Sequence[ParkedFanOut], seconds: float) -> dict[str, Any]:
+    """The seconds are until all is applied; to end the old workflows takes longer than that."""
     return {
         "batches": sum(len(one.replaced) for one in carried),
         "interactions": sum(one.events for one in carried),
