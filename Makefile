@@ -32,8 +32,9 @@ fmt: $(INSTALLED) ## format, and mend what lint can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-bench: $(INSTALLED) ## measure the whole way, the block store and a rebuild (an hour, Java and Maven), write docs/performance/
+bench: $(INSTALLED) ## measure all, also beside others (two hours; Java, Maven, npm), write docs/performance/
 	$(PYTHON) -m bench.spine --out docs/performance
+	$(PYTHON) -m bench.compare --out docs/performance
 	$(PYTHON) -m bench.block_format --out docs/performance
 	$(PYTHON) -m bench.block_store --out docs/performance
 	$(PYTHON) -m bench.compaction_strategies --out docs/performance

@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 from collections.abc import Callable
+from typing import TypeAlias
 
 from bench.loadgen import post
 
@@ -13,21 +14,30 @@ ACCOUNTS = 10_000
 _EXPONENT = 1.3
 _REQUESTS_BUILT = 4_000
 
+Event: TypeAlias = dict[str, str]
 
-def requests(host: str, events_a_request: int, seed: int = 1) -> Callable[[], bytes]:
-    """Requests of so many events each, built before the clock starts, in a ring."""
+
+def bundles(events_a_request: int, seed: int = 1) -> list[list[Event]]:
+    """Some requests' events, so many each."""
     picker = random.Random(seed)
     weights = list(itertools.accumulate(1 / rank**_EXPONENT for rank in range(1, PRODUCTS + 1)))
-    built = max(64, _REQUESTS_BUILT // events_a_request)
 
-    def event() -> dict[str, str]:
+    def event() -> Event:
         product = bisect.bisect_left(weights, picker.random() * weights[-1])
         account = picker.randrange(ACCOUNTS)
         return {"account_id": f"a{account}", "event_type": "view", "ref_type": "Product", "ref_id": f"p{product}"}
 
-    bodies = [
-        event() if events_a_request == 1 else {"interactions": [event() for _ in range(events_a_request)]}
-        for _ in range(built)
-    ]
+    built = max(64, _REQUESTS_BUILT // events_a_request)
+    return [[event() for _ in range(events_a_request)] for _ in range(built)]
+
+
+def footfall_body(events: list[Event]) -> object:
+    """As Footfall's front door takes them."""
+    return events[0] if len(events) == 1 else {"interactions": events}
+
+
+def requests(host: str, events_a_request: int, seed: int = 1) -> Callable[[], bytes]:
+    """Requests to Footfall of so many events each, built before the clock starts, in a ring."""
+    bodies = map(footfall_body, bundles(events_a_request, seed))
     ring = itertools.cycle([post(host, "/interaction", json.dumps(body).encode()) for body in bodies])
     return ring.__next__

@@ -1,0 +1,91 @@
+"""Restate's server from npm, with the shopnexus flow behind it, as its documentation says to run them."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from bench.peers import restate_service
+from bench.peers.postgres import peer_postgres
+from bench.peers.system import HOST, Running
+from runtime.ports import free_port
+
+VERSION = "1.7.12"
+_PACKAGE = f"@restatedev/restate-server@{VERSION}"
+_PATIENCE_S = 60.0
+_STOP_S = 5.0
+
+
+def find_server() -> Path:
+    """Restate's server, from the cache or by npm."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(base).expanduser() / "footfall" / "restate" / VERSION
+    pattern = "node_modules/@restatedev/restate-server-*/bin/restate-server"
+    if not list(folder.glob(pattern)):
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--prefix", folder, "--ignore-scripts", "--no-audit", _PACKAGE], check=True)
+    return next(folder.glob(pattern))
+
+
+@contextmanager
+def restate(folder: Path) -> Iterator[Running]:
+    """Server and service, and a PostgreSQL of the kind that Footfall has."""
+    with peer_postgres(folder, restate_service.SCHEMA) as database, _running(folder, database) as running:
+        yield running
+
+
+@contextmanager
+def _running(folder: Path, database: str) -> Iterator[Running]:
+    ports = {name: free_port(HOST, 0) for name in ("ingress", "admin", "node", "service")}
+    environment = {
+        **os.environ,
+        "RESTATE_BASE_DIR": str(folder / "data"),
+        "RESTATE_INGRESS__BIND_ADDRESS": f"{HOST}:{ports['ingress']}",
+        "RESTATE_ADMIN__BIND_ADDRESS": f"{HOST}:{ports['admin']}",
+        "RESTATE_BIND_ADDRESS": f"{HOST}:{ports['node']}",
+        "RESTATE_LOG_FILTER": "warn",
+        "DO_NOT_TRACK": "1",
+    }
+    service = [
+        sys.executable, "-m", "granian", "--interface", "asginl", "--http", "2", "--host", HOST,
+        "--port", str(ports["service"]), "--no-access-log", "--log-level", "warning",
+        "bench.peers.restate_service:app",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        processes = [
+            subprocess.Popen([find_server()], env=environment, stdout=log, stderr=log),
+            subprocess.Popen(service, env={**os.environ, "BENCH_POSTGRES_URL": database}, stdout=log, stderr=log),
+        ]
+        try:
+            _register(f"http://{HOST}:{ports['admin']}", f"http://{HOST}:{ports['service']}", folder / "log")
+            path = "/Analytic/CreateInteraction"
+            yield Running("Restate", ports["ingress"], path, list, database, "restate_popularity")
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                try:
+                    process.wait(_STOP_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()  # granian waits for Restate's connection, which stays open
+
+
+def _register(admin: str, service: str, log: Path) -> None:
+    body = msgspec.json.encode({"uri": service, "force": True})
+    request = urllib.request.Request(f"{admin}/deployments", body, {"Content-Type": "application/json"})
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Restate does not come up: {error}\n{log.read_text()[-2000:]}") from error
+            time.sleep(0.2)
