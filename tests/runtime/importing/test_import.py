@@ -2,8 +2,8 @@
 
 import io
 import json
-import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -163,7 +163,11 @@ def test_from_start_sends_the_confirmed_ones_too(server: FaultyServer, importing
 
 def test_ctrl_c_keeps_the_place(server: FaultyServer, importing: Importing, write: Write) -> None:
     file = write(recent(2_500))
-    server.faults.extend([None, None, Hang(lambda: os.kill(os.getpid(), signal.SIGINT))])
+    # To the main thread, as a terminal's: another thread may get one that is sent to the process, and the loop, which
+    # sleeps, would not hear of it.
+    main = threading.main_thread().ident
+    assert main is not None
+    server.faults.extend([None, None, Hang(lambda: signal.pthread_kill(main, signal.SIGINT))])
     with pytest.raises(KeyboardInterrupt):
         importing(file)
     resumed = importing(file)
