@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.ids import new_id
 from intake.dispatch import StartWorkflow
 from intake.log import IntakeLog
+from intake.packing import packed
 from store.postgres import Pool, translated_errors
 from store.queries import load_queries
 
@@ -93,7 +94,8 @@ async def replay(
     Marks go with the rows, so what was applied is not applied again. The rows get their new batch first: should the
     start fail, the sweeper finds them there.
     """
-    for group in _groups(parked, max_events):
+    events_of = {one.batch_id: one.events for one in parked}
+    for group in packed(events_of, events_of.__getitem__, max_events):
         batch_id = new_id()
         events = await log.move(group, batch_id)
         if events:  # else all of it was released or moved meanwhile
@@ -111,16 +113,3 @@ async def end_replaced(carried: Sequence[Carried], end: EndWorkflow, ended: Call
         ended()
 
     await asyncio.gather(*(one_of(batch_id, one.batch_id) for one in carried for batch_id in one.replaced))
-
-
-def _groups(parked: Sequence[ParkedFanOut], max_events: int) -> list[list[UUID]]:
-    sizes = {one.batch_id: one.events for one in parked}
-    groups: list[list[UUID]] = []
-    together = 0
-    for batch_id, events in sizes.items():
-        if not groups or together + events > max_events:
-            groups.append([])
-            together = 0
-        groups[-1].append(batch_id)
-        together += events
-    return groups

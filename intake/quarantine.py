@@ -11,6 +11,7 @@ import asyncpg
 
 from domain.ids import made_at, new_id, new_id_of_time
 from domain.interaction import Interaction, decode_interactions, encode_interactions
+from intake.packing import packed
 from store.postgres import Connection, Pool, transaction, translated_errors
 from store.queries import load_queries
 
@@ -71,7 +72,7 @@ class Quarantine:
             rows = await connection.fetch(_QUERIES["take"], *_conditions(choice))
             taken = sorted(map(_quarantined, rows), key=_row_of)
             groups = [list(group) for _, group in groupby(taken, key=_row_of)]
-            return [await self._again(connection, part, fan_outs) for part in _parts(groups, most_events)]
+            return [await self._again(connection, part, fan_outs) for part in packed(groups, len, most_events)]
 
     async def drop(self, choice: Choice, reason: str) -> int:
         """Gives them up for their fan-outs, and keeps why; how many."""
@@ -96,19 +97,6 @@ class Quarantine:
 
 
 _row_of = attrgetter("fan_out", "intake_id")
-
-
-def _parts(groups: Sequence[list[Quarantined]], most_events: int) -> list[list[list[Quarantined]]]:
-    """The groups in order, so many together as fit into a batch."""
-    parts: list[list[list[Quarantined]]] = []
-    events = 0
-    for group in groups:
-        if not parts or events + len(group) > most_events:
-            parts.append([])
-            events = 0
-        parts[-1].append(group)
-        events += len(group)
-    return parts
 
 
 def _conditions(choice: Choice) -> tuple[object, ...]:

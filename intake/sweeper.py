@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from operator import attrgetter
 from uuid import UUID
 
 from domain.errors import FootfallError
 from domain.ids import new_id
 from intake.dispatch import StartWorkflow
 from intake.log import IntakeLog, StaleBatch
+from intake.packing import packed
 from store.postgres import Pool, transaction
 from store.queries import load_queries
 
@@ -63,7 +65,7 @@ class Sweeper:
                 return []
             stale = await self._intake_log.stale_batches(self._older_than)
             lost = await self._lost(stale)
-            return [await self._carry(group) for group in self._groups(lost)]
+            return [await self._carry(group) for group in packed(lost, attrgetter("events"), self._max_events)]
 
     async def _lost(self, stale: list[StaleBatch]) -> list[StaleBatch]:
         at_once = asyncio.Semaphore(_LOOK_UPS_AT_ONCE)
@@ -74,17 +76,6 @@ class Sweeper:
 
         opens = await asyncio.gather(*(look(batch) for batch in stale))
         return [batch for batch, is_open in zip(stale, opens, strict=True) if not is_open]
-
-    def _groups(self, batches: list[StaleBatch]) -> list[list[StaleBatch]]:
-        groups: list[list[StaleBatch]] = []
-        size = 0
-        for batch in batches:
-            if not groups or size + batch.events > self._max_events:
-                groups.append([])
-                size = 0
-            groups[-1].append(batch)
-            size += batch.events
-        return groups
 
     async def _carry(self, group: list[StaleBatch]) -> UUID:
         """The rows get their new batch first: should the start fail, the next sweep finds them there."""
