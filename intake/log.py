@@ -5,16 +5,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
-from asyncpg.pgproto import pgproto
+import asyncpg
 
 from domain.ids import new_id
 from domain.interaction import Interaction, decode_interactions, encode_interactions
 from domain.week import date_of, day_of
-from store.postgres import Connection, Pool, transaction, translated_errors
+from store.postgres import Connection, DriverUUID, Pool, driver_ids, translated_errors
 from store.queries import load_queries
-
-# From bytes to the wire at a tenth of what uuid.UUID costs.
-_DriverUUID = pgproto.UUID
 
 RELEASED_CHANNEL = "footfall_released"
 
@@ -109,32 +106,22 @@ class IntakeLog:
         """
         with translated_errors():
             rows = await self._pool.fetch(_QUERIES["read_batch"], batch_id)
-        return [
-            IntakeRow(
-                row["intake_id"],
-                row["accepted_at"],
-                without(decode_interactions(row["events"]), row["duplicate_ids"]),
-            )
-            for row in rows
-        ]
+        return [IntakeRow(row["intake_id"], row["accepted_at"], interactions_of(row)) for row in rows]
 
-    async def mark(self, connection: Connection, fan_out: str, rows: Iterable[IntakeRow]) -> set[UUID]:
+    async def mark(self, connection: Connection, fan_out: str, rows: Sequence[IntakeRow]) -> set[UUID]:
         """Marks rows as applied inside the caller's transaction; those that the caller must apply now.
 
         A row that was applied before, or was released meanwhile, is not among them. Poison of those that are goes
         into quarantine.
         """
-        by_id = {row.intake_id: row for row in rows}
-        marked = {row["intake_id"] for row in await connection.fetch(_QUERIES["mark"], fan_out, list(by_id))}
-        poisoned = [row for intake_id, row in by_id.items() if row.poison and intake_id in marked]
-        if poisoned:
-            await _quarantine(connection, fan_out, poisoned)
-        return marked
+        marked = await connection.fetch(_QUERIES["mark"], fan_out, *_mark_arguments(rows))
+        return {row["intake_id"] for row in marked}
 
-    async def mark_alone(self, fan_out: str, rows: Iterable[IntakeRow]) -> set[UUID]:
+    async def mark_alone(self, fan_out: str, rows: Sequence[IntakeRow]) -> set[UUID]:
         """`mark` for a fan-out whose effect is elsewhere, written before and safe to write twice."""
-        async with transaction(self._pool) as connection:
-            return await self.mark(connection, fan_out, rows)
+        with translated_errors():
+            marked = await self._pool.fetch(_QUERIES["mark"], fan_out, *_mark_arguments(rows))
+        return {row["intake_id"] for row in marked}
 
     async def marked(self, fan_out: str, intake_ids: Iterable[UUID]) -> set[UUID]:
         """Those rows that this fan-out need not look at any more."""
@@ -170,7 +157,7 @@ class IntakeLog:
                 fan_out,
                 reason,
                 [intake_id for intake_id, _ in events],
-                [_DriverUUID(event_id) for _, event_id in events],
+                driver_ids(event_id for _, event_id in events),
             )
 
     async def backlog(self) -> tuple[int, datetime | None]:
@@ -193,30 +180,30 @@ class IntakeLog:
         return events
 
 
-async def _quarantine(connection: Connection, fan_out: str, rows: Sequence[IntakeRow]) -> None:
+def _mark_arguments(rows: Sequence[IntakeRow]) -> tuple[Sequence[object], ...]:
     poison = [(row.intake_id, one) for row in rows for one in row.poison]
-    await connection.execute(
-        _QUERIES["quarantine"],
-        fan_out,
+    return (
+        [row.intake_id for row in rows],
         [intake_id for intake_id, _ in poison],
-        [_DriverUUID(one.interaction.event_id) for _, one in poison],
+        driver_ids(one.interaction.event_id for _, one in poison),
         [one.interaction.account_id for _, one in poison],
         [one.reason for _, one in poison],
         [encode_interactions([one.interaction]) for _, one in poison],
     )
 
 
-def driver_ids(ids: Iterable[bytes]) -> list[pgproto.UUID]:
-    """Event ids as statements take them."""
-    return [_DriverUUID(one) for one in ids]
+def _ids(events: Sequence[NewInteraction]) -> list[DriverUUID]:
+    return driver_ids(event.interaction.event_id for event in events)
 
 
-def _ids(events: Sequence[NewInteraction]) -> list[pgproto.UUID]:
-    return [_DriverUUID(event.interaction.event_id) for event in events]
+def interactions_of(row: asyncpg.Record) -> list[Interaction]:
+    """Those of a record of the log with its `events` and `duplicate_ids`, without the duplicates.
 
+    Raises:
+        CorruptBlockError: its bytes are not what was written.
 
-def without(interactions: list[Interaction], ids: Sequence[UUID]) -> list[Interaction]:
-    """A row's interactions less its duplicates."""
+    """
+    interactions, ids = decode_interactions(row["events"]), row["duplicate_ids"]
     if not ids:
         return interactions
     skipped = {event_id.bytes for event_id in ids}

@@ -1,7 +1,7 @@
 -- name: append
 -- One group commit. $1 intake id, $2 batch id, $3 events, $4 their number; $5, $6 days and ids of the events
--- whose day is certain, one at the window's edge twice; $7 ids of the events that carry no time of their own; $8, $9, $10 the day that late events
--- share, and their own days and ids.
+-- whose day is certain, one at the window's edge twice; $7 ids of the events that carry no time of their own;
+-- $8, $9, $10 the day that late events share, and their own days and ids.
 --
 -- A late event may have come when it was not late yet, so the ledger is asked about its own day too.
 --
@@ -50,22 +50,23 @@ SELECT intake_id, accepted_at, duplicate_ids, events FROM intake_log WHERE batch
 
 -- name: mark
 -- $1 fan-out, $2 intake ids: marks those still in the log that it had not applied, and returns them. The lock
--- keeps `release` from taking a row away between this and the commit of the effect.
+-- keeps `release` from taking a row away between this and the commit of the effect. $3 to $7: the poison of the rows,
+-- each with its row, its own id, account, reason, and itself as a frame; that of the rows marked now is kept.
 WITH present AS (
-    SELECT intake_id FROM intake_log WHERE intake_id = ANY ($2::uuid[]) ORDER BY intake_id FOR KEY SHARE
+    SELECT intake_id, batch_id FROM intake_log WHERE intake_id = ANY ($2::uuid[]) ORDER BY intake_id FOR KEY SHARE
+), marked AS (
+    INSERT INTO applied (intake_id, fan_out) SELECT intake_id, $1 FROM present
+    ON CONFLICT DO NOTHING
+    RETURNING intake_id
+), set_aside AS (
+    INSERT INTO quarantine (fan_out, event_id, intake_id, batch_id, account_id, reason, interaction)
+    SELECT $1, p.event_id, p.intake_id, l.batch_id, p.account_id, p.reason, p.interaction
+    FROM unnest($3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[])
+        AS p (intake_id, event_id, account_id, reason, interaction)
+    JOIN marked USING (intake_id) JOIN present l USING (intake_id)
+    ON CONFLICT DO NOTHING
 )
-INSERT INTO applied (intake_id, fan_out) SELECT intake_id, $1 FROM present
-ON CONFLICT DO NOTHING
-RETURNING intake_id;
-
--- name: quarantine
--- $1 fan-out; $2 to $6 of each interaction: its row, its own id, account, reason, and itself as a frame.
-INSERT INTO quarantine (fan_out, event_id, intake_id, batch_id, account_id, reason, interaction)
-SELECT $1, p.event_id, p.intake_id, l.batch_id, p.account_id, p.reason, p.interaction
-FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bytea[])
-    AS p (intake_id, event_id, account_id, reason, interaction)
-JOIN intake_log l USING (intake_id)
-ON CONFLICT DO NOTHING;
+SELECT intake_id FROM marked;
 
 -- name: marked
 -- $1 fan-out, $2 intake ids: those that it has applied already, or that are gone because all have.

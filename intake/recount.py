@@ -8,9 +8,9 @@ from datetime import date, timedelta
 from uuid import UUID
 
 from domain.ids import earliest_id, new_id
-from domain.interaction import Interaction, decode_interactions
-from intake.log import driver_ids, without
-from store.postgres import Connection, Pool, translated_errors
+from domain.interaction import Interaction
+from intake.log import interactions_of
+from store.postgres import Connection, Pool, driver_ids, translated_errors
 from store.queries import load_queries
 from store.rebuild import LONG_S, Rebuild, long_transaction
 
@@ -53,7 +53,7 @@ class Recount:
     async def marked_rows(self, connection: Connection) -> AsyncIterator[MarkedRow]:
         """The rows that are applied and not released, as `connection` sees it, inside of its transaction."""
         async for row in connection.cursor(_QUERIES["marked_rows"], self._fan_out, prefetch=_ROWS_AHEAD):
-            interactions = without(decode_interactions(row["events"]), row["duplicate_ids"])
+            interactions = interactions_of(row)
             ids = [one.event_id for one in interactions]
             if row["discarded"]:
                 yield MarkedRow(interactions, set(ids))
@@ -77,7 +77,7 @@ class Recount:
                 continue
             known = self._waiting.get(row["intake_id"])
             if known is None:
-                events = without(decode_interactions(row["events"]), row["duplicate_ids"])
+                events = interactions_of(row)
                 known = frozenset(one.event_id for one in events)
             waiting[row["intake_id"]] = known
             found |= known.intersection(event_ids)

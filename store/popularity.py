@@ -6,15 +6,13 @@ from datetime import date, datetime
 from operator import attrgetter
 
 import asyncpg
-from asyncpg.pgproto import pgproto
 
 from domain.event_types import COUNTERS, EventWeight
 from domain.interaction import PRODUCT, Interaction
 from domain.week import date_of, day_of
-from store.postgres import Connection, Pool, translated_errors
+from store.postgres import Connection, Pool, driver_ids, translated_errors
 from store.queries import load_queries
 
-_DriverUUID = pgproto.UUID
 _QUERIES = load_queries("store", "popularity.sql")
 
 
@@ -127,7 +125,7 @@ class PopularityStore:
 
     async def note_applied(self, connection: Connection, event_ids: Iterable[bytes]) -> None:
         """Keeps a rebuild from counting what the same transaction adds."""
-        await connection.execute(_QUERIES["note_applied"], [_DriverUUID(one) for one in event_ids])
+        await connection.execute(_QUERIES["note_applied"], driver_ids(event_ids))
 
     async def forget_days(self, before: date) -> None:
         """Drops the daily rows of days that no window reaches any more; totals stay, and what they had is kept."""
