@@ -12,7 +12,7 @@ from api.problems import Problem
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, PopularityOut, TopOut
 from api.services import Services
-from domain.event_types import SCORE_UNIT
+from domain.event_types import UNITS_PER_POINT
 from store.popularity import AfterProduct, Popularity
 
 know_text_in_paths()
@@ -21,7 +21,6 @@ router = APIRouter(tags=["popularity"])
 Window = Literal["all", "1d", "7d", "30d"]
 
 _DAYS: dict[Window, int] = {"1d": 1, "7d": 7, "30d": 30}
-_UNITS_PER_POINT = int(1 / SCORE_UNIT)
 
 
 class _Place(NamedTuple):
@@ -103,7 +102,7 @@ def _read_place(cursor: str, window: Window) -> _Place:
 def _out(one: Popularity) -> dict[str, Any]:
     return {
         "product_id": one.product_id,
-        "score": one.score / _UNITS_PER_POINT,
+        "score": one.score / UNITS_PER_POINT,
         "view_count": one.view_count,
         "purchase_count": one.purchase_count,
         "favorite_count": one.favorite_count,

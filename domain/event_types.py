@@ -15,6 +15,7 @@ COUNTERS: tuple[Counter, ...] = get_args(Counter)
 
 SCORE_UNIT = Decimal("0.000001")
 """Scores are whole numbers of this unit, so that sums are exact in any order."""
+UNITS_PER_POINT = int(1 / SCORE_UNIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from domain.errors import FootfallError
-from runtime.commands import connected_settings, console, errors, leave
+from runtime.commands import INTERRUPTED, connected_settings, console, errors, leave
 from runtime.commands import settings as read_settings
 from runtime.demo import demo
 from runtime.fan_outs_command import app as fan_outs
@@ -25,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-_INTERRUPTED = 130  # as shells have it
 
 
 def _version(asked: bool) -> None:
@@ -133,7 +132,7 @@ def main() -> None:
         errors.print(str(error), style="red", highlight=False, markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
+import typer
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from runtime.instance import read_instance
 from runtime.settings import Settings, environment_name
 
 INVALID = 2
+INTERRUPTED = 130  # as shells have it
 
 console = Console()
 errors = Console(stderr=True)
@@ -38,6 +40,13 @@ def connected_settings() -> Settings:
     found = {"postgres_url": SecretStr(instance.postgres_url), "temporal_address": instance.temporal_address}
     missing = {name: value for name, value in found.items() if getattr(given, name) is None}
     return given.model_copy(update=missing)
+
+
+def insist(chosen: bool, ways: str) -> None:
+    """Ends a command that changes things and was not told which: nothing chosen means all, which has to be said."""
+    if not chosen:
+        errors.print(f"Say which: {ways}, or --all.", style="red")
+        raise typer.Exit(INVALID)
 
 
 def leave(code: int) -> NoReturn:

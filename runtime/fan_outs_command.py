@@ -8,9 +8,11 @@ from uuid import UUID
 import typer
 
 from intake.parked import Which
-from runtime.commands import INVALID, connected_settings, console, errors, leave, moment
+from runtime.commands import connected_settings, console, insist, leave, moment
 
 app = typer.Typer(help="Fan-outs of batches that are parked: they wait for an operator.", no_args_is_help=True)
+
+_WAYS = "batch ids, --fan-out, --since, --until, --reason, --account"
 
 Batches = Annotated[list[UUID] | None, typer.Argument(metavar="[BATCH]...", help="Batch ids.", show_default=False)]
 FanOut = Annotated[str | None, typer.Option(help="Only this fan-out: popularity, persist …")]
@@ -63,7 +65,7 @@ def replay(
     from runtime.fan_outs import replay_parked  # noqa: PLC0415
 
     which = _which(batches, fan_out, since, until, reason, account)
-    _insist(which, every=every)
+    insist(every or which != Which(), _WAYS)
     leave(asyncio.run(replay_parked(connected_settings(), which, console, wait=wait, as_json=as_json)))
 
 
@@ -82,7 +84,7 @@ def discard(
     from runtime.fan_outs import discard_parked  # noqa: PLC0415
 
     which = _which(batches, fan_out, since, until, reason, account)
-    _insist(which, every=every)
+    insist(every or which != Which(), _WAYS)
     leave(asyncio.run(discard_parked(connected_settings(), which, because, console)))
 
 
@@ -96,10 +98,3 @@ def _which(
 ) -> Which:
     now = datetime.now(UTC)
     return Which(batches or (), fan_out, moment(since, now), moment(until, now), reason, account)
-
-
-def _insist(which: Which, *, every: bool) -> None:
-    """An empty choice means all, which has to be said."""
-    if not every and which == Which():
-        errors.print("Say which: batch ids, --fan-out, --since, --until, --reason, --account, or --all.", style="red")
-        raise typer.Exit(INVALID)

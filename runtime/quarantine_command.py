@@ -10,12 +10,14 @@ from rich.table import Table
 
 from domain.item import items_of
 from intake.quarantine import Choice, Quarantine, Quarantined
-from runtime.commands import INVALID, connected_settings, console, errors, leave
+from runtime.commands import connected_settings, console, errors, insist, leave
 from runtime.settings import Settings
 
 app = typer.Typer(
     help="Interactions that a fan-out can't apply; the others of their batches are done.", no_args_is_help=True
 )
+
+_WAYS = "event ids, --fan-out, --reason, --account"
 
 Events = Annotated[list[UUID] | None, typer.Argument(metavar="[EVENT]...", help="Event ids.", show_default=False)]
 FanOut = Annotated[str | None, typer.Option(help="Only this fan-out: popularity, persist …")]
@@ -64,7 +66,7 @@ def retry(
 ) -> None:
     """Have the fan-out try them again; those that it still can't apply come back."""
     choice = Choice(events or (), fan_out, reason, account)
-    _insist(choice, every=every)
+    insist(every or choice != Choice(), _WAYS)
     leave(asyncio.run(_retry(connected_settings(), choice)))
 
 
@@ -79,7 +81,7 @@ def drop(
 ) -> None:
     """Give them up for the fan-out that can't apply them. There is no way back."""
     choice = Choice(events or (), fan_out, reason, account)
-    _insist(choice, every=every)
+    insist(every or choice != Choice(), _WAYS)
     dropped = asyncio.run(_drop(connected_settings(), choice, because))
     console.print(f"{dropped:,} given up", highlight=False)
 
@@ -123,13 +125,6 @@ async def _retry(settings: Settings, choice: Choice) -> int:
         console.print("none of these can be applied, so their batches are parked:")
         console.print(parked_table(parked))
     return 1 if again or parked else 0
-
-
-def _insist(choice: Choice, *, every: bool) -> None:
-    """An empty choice means all, which has to be said."""
-    if not every and choice == Choice():
-        errors.print("Say which: event ids, --fan-out, --reason, --account, or --all.", style="red")
-        raise typer.Exit(INVALID)
 
 
 def _table(found: Sequence[Quarantined]) -> Table:

@@ -13,10 +13,9 @@ import typer
 from domain.errors import FootfallError
 from domain.event_types import load_event_weights
 from domain.rebuild import Purpose, RebuildInput
-from runtime.commands import connected_settings, errors, leave
+from runtime.commands import INTERRUPTED, connected_settings, errors, leave
 
 _FAILED = 2
-_INTERRUPTED = 130  # as shells have it
 
 rebuild_app = typer.Typer(
     help="Recount a read model from the block store, beside the live one.", no_args_is_help=True
@@ -82,5 +81,5 @@ def _end(work: Coroutine[Any, Any, int]) -> None:
     except FootfallError as error:
         errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
     except KeyboardInterrupt:
-        code = _INTERRUPTED
+        code = INTERRUPTED
     leave(code)

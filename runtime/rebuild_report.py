@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.status import Status
 
-from domain.event_types import SCORE_UNIT
+from domain.event_types import SCORE_UNIT, UNITS_PER_POINT
 from domain.rebuild import Counts, Difference, Purpose, RebuildProgress, RebuildResult
 from intake.recount import LedgerFault
 
@@ -106,13 +106,13 @@ def _summary(purpose: Purpose, done: RebuildResult) -> list[str]:
 
 
 def _words(one: Difference) -> str:
-    name = f"total of {one.product_id!r}" if one.day is None else f"{one.day} of {one.product_id!r}"
+    what = f"total of {one.product_id!r}" if one.day is None else f"{one.day} of {one.product_id!r}"
     parts = []
     if one.live.score != one.recount.score:
         parts.append(f"score {_score(one.live.score)}, by the blocks {_score(one.recount.score)}")
     live, recount = asdict(one.live), asdict(one.recount)
     parts += [f"{name} {live[name]}, by the blocks {recount[name]}" for name in _NAMES if live[name] != recount[name]]
-    return f"{name}: {'; '.join(parts)}"
+    return f"{what}: {'; '.join(parts)}"
 
 
 def _as_dict(one: Difference) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _as_dict(one: Difference) -> dict[str, Any]:
 
 
 def _counts(counts: Counts) -> dict[str, Any]:
-    return {**asdict(counts), "score": counts.score / 1_000_000}
+    return {**asdict(counts), "score": counts.score / UNITS_PER_POINT}
 
 
 def _score(millionths: int) -> str:

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from rich.console import Console
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
@@ -25,6 +24,7 @@ from domain.rebuild import (
 )
 from intake.ledger import now_us
 from intake.recount import LedgerCheck
+from runtime.commands import console
 from runtime.connections import connected_client, open_pool
 from runtime.rebuild_report import Report
 from runtime.settings import Settings
@@ -35,15 +35,13 @@ _LOOK_EVERY_S = 0.5
 _QUERY_PATIENCE = timedelta(seconds=2)
 _DIFFERS = 1
 
-_console = Console()
-
 
 async def rebuild(settings: Settings, request: RebuildInput, *, as_json: bool) -> int:
     """Starts the workflow and waits for it; the exit code.
 
     Should this process end, a rebuild goes on; what was only to be told is cancelled, or ends after an hour.
     """
-    report = Report(_console, as_json=as_json)
+    report = Report(console, as_json=as_json)
     wanted_days(request.from_day, request.to_day, now_us())
     client = await connected_client(settings)
     handle = await _start(client, request)
@@ -119,7 +117,7 @@ async def stop(settings: Settings) -> int:
         if described.status == WorkflowExecutionStatus.RUNNING:
             await handle.cancel()
             await _ended(handle)
-            _console.print(f"workflow {WORKFLOW_ID} has ended", highlight=False)
+            console.print(f"workflow {WORKFLOW_ID} has ended", highlight=False)
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise
@@ -127,10 +125,10 @@ async def stop(settings: Settings) -> int:
         store = RebuildStore(pool)
         left = await store.current()
         if left is None:
-            _console.print("no rebuild is on", highlight=False)
+            console.print("no rebuild is on", highlight=False)
         else:
             await store.end(left)
-            _console.print(f"cleared what rebuild {left} left", highlight=False)
+            console.print(f"cleared what rebuild {left} left", highlight=False)
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-_INTERRUPTED = 130
+from runtime.commands import INTERRUPTED
 
 
 def import_file(
@@ -69,7 +69,7 @@ def import_file(
         summary = run_import(options, console, time.time_ns() // 1_000)
     except KeyboardInterrupt:
         console.print("Stopped. The same command goes on where this was.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     print_summary(summary, as_json=as_json)
     if strict and summary.bad + summary.refused:
         raise typer.Exit(1)
