@@ -1,5 +1,7 @@
 """The API and the worker as processes of their own, as an operator runs them."""
 
+import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +11,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runtime.ports import free_port
 
@@ -78,3 +81,36 @@ class Stack:
                     log = (self.logs / "api.log").read_text()
                     raise AssertionError(f"the stack does not come up:\n{log[-3000:]}") from None
                 time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+async def footfall(stack: Stack, *arguments: str) -> Done:
+    """Runs a command beside the stack, with its settings."""
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "runtime.cli", *arguments],
+        env={**stack.environment, "COLUMNS": "250"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+async def footfall_says(stack: Stack, *arguments: str, code: int = 0) -> str:
+    """What the command prints; it has to end with this code."""
+    done = await footfall(stack, *arguments)
+    assert done.code == code, (done.out, done.err)
+    return done.out

@@ -2,8 +2,6 @@
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +19,7 @@ from store.cql import CqlCluster
 from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.cql import in_keyspace, scylla_settings
 from tests.factories import body
-from tests.stack import Stack
+from tests.stack import Stack, footfall_says
 
 ACCOUNTS = [f"account {n}" for n in range(40)]
 
@@ -66,19 +64,6 @@ def _file(path: Path, rows: int) -> Path:
     return path
 
 
-def _footfall(stack: Stack, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "runtime.cli", *arguments],
-        env={**stack.environment, "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 async def _histories(stack: Stack) -> dict[str, list[dict[str, Any]]]:
     """Everything of every account, page by page."""
     found: dict[str, list[dict[str, Any]]] = {}
@@ -98,7 +83,7 @@ async def _histories(stack: Stack) -> dict[str, list[dict[str, Any]]]:
 async def test_the_same_import_reads_back_equal(stack: Stack, on_cassandra: Stack, tmp_path: Path) -> None:
     file = _file(tmp_path / "events.jsonl", 3_000)
     for one in (stack, on_cassandra):
-        _footfall(one, "import", str(file), "--url", one.url, "--strict")
+        await footfall_says(one, "import", str(file), "--url", one.url, "--strict")
 
     async def all_there() -> dict[str, list[dict[str, Any]]]:
         found = await _histories(on_cassandra)
@@ -108,15 +93,15 @@ async def test_the_same_import_reads_back_equal(stack: Stack, on_cassandra: Stac
 
     before = await eventually(all_there, within_s=60)
     for one in (stack, on_cassandra):
-        told = _footfall(one, "blocks", "compact")
+        told = await footfall_says(one, "blocks", "compact")
         assert "interactions" in told
     assert await _histories(on_cassandra) == before
     assert await _histories(stack) == before
-    told = _footfall(on_cassandra, "blocks", "inspect", ACCOUNTS[0])
+    told = await footfall_says(on_cassandra, "blocks", "inspect", ACCOUNTS[0])
     assert told.count("sealed") >= 20
     assert "as of their last compaction" in told
     assert f"{len(before[ACCOUNTS[0]])}" in told
-    assert "no blocks of 'nobody'" in _footfall(on_cassandra, "blocks", "inspect", "nobody")
+    assert "no blocks of 'nobody'" in await footfall_says(on_cassandra, "blocks", "inspect", "nobody")
 
 
 async def test_without_its_cluster_the_front_door_stays_open(

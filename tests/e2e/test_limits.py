@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
 from temporalio.client import Client
@@ -16,6 +15,7 @@ from migrations.runner import migrate_postgres
 from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
 from tests.conftest import Temporal, eventually
+from tests.e2e.conftest import Broken
 from tests.factories import body
 from tests.stack import Stack
 from workflows.record_interactions import PARKED, RecordInteractions
@@ -114,25 +114,22 @@ async def test_without_postgres_nothing_is_accepted_and_with_it_everything_is_ag
 
 
 async def test_a_broken_table_parks_one_fan_out_until_it_is_mended_and_replayed(
-    stack: Stack, http: httpx.AsyncClient, temporal_client: Client
+    http: httpx.AsyncClient, temporal_client: Client, broken: Broken
 ) -> None:
     product, account = str(uuid4()), str(uuid4())
-    connection = await asyncpg.connect(stack.database_url)
-    await connection.execute("ALTER TABLE product_popularity RENAME TO hidden")
-    accepted = (await http.post("/interaction", json=body(ref_id=product, account_id=account))).json()
+    async with broken():
+        accepted = (await http.post("/interaction", json=body(ref_id=product, account_id=account))).json()
 
-    async def parked() -> None:
-        receipt = (await http.get(f"/batches/{accepted['batch_id']}")).json()
-        assert receipt["state"] == "parked"
-        assert receipt["fan_outs"]["persist"] == {"state": "done"}
-        assert "product_popularity" in receipt["fan_outs"]["popularity"]["reason"]
+        async def parked() -> None:
+            receipt = (await http.get(f"/batches/{accepted['batch_id']}")).json()
+            assert receipt["state"] == "parked"
+            assert receipt["fan_outs"]["persist"] == {"state": "done"}
+            assert "product_popularity" in receipt["fan_outs"]["popularity"]["reason"]
 
-    await eventually(parked)
-    assert len((await http.get(f"/interactions/{account}")).json()["items"]) == 1
-    handle = temporal_client.get_workflow_handle(accepted["batch_id"])
-    assert (await handle.describe()).typed_search_attributes.get(PARKED) == ["popularity"]
-    await connection.execute("ALTER TABLE hidden RENAME TO product_popularity")
-    await connection.close()
+        await eventually(parked)
+        assert len((await http.get(f"/interactions/{account}")).json()["items"]) == 1
+        handle = temporal_client.get_workflow_handle(accepted["batch_id"])
+        assert (await handle.describe()).typed_search_attributes.get(PARKED) == ["popularity"]
     await handle.execute_update(RecordInteractions.replay, [])
     receipt = (await http.get(f"/batches/{accepted['batch_id']}", params={"wait": "30s"})).json()
     assert receipt["state"] == "done"
@@ -140,20 +137,17 @@ async def test_a_broken_table_parks_one_fan_out_until_it_is_mended_and_replayed(
 
 
 async def test_a_fan_out_that_was_given_up_is_said_to_be_discarded(
-    stack: Stack, http: httpx.AsyncClient, temporal_client: Client
+    http: httpx.AsyncClient, temporal_client: Client, broken: Broken
 ) -> None:
     product, account = str(uuid4()), str(uuid4())
-    connection = await asyncpg.connect(stack.database_url)
-    await connection.execute("ALTER TABLE product_popularity RENAME TO hidden")
-    accepted = (await http.post("/interaction", json=body(ref_id=product, account_id=account))).json()
-    batch = f"/batches/{accepted['batch_id']}"
+    async with broken():
+        accepted = (await http.post("/interaction", json=body(ref_id=product, account_id=account))).json()
+        batch = f"/batches/{accepted['batch_id']}"
 
-    async def parked() -> None:
-        assert (await http.get(batch)).json()["state"] == "parked"
+        async def parked() -> None:
+            assert (await http.get(batch)).json()["state"] == "parked"
 
-    await eventually(parked)
-    await connection.execute("ALTER TABLE hidden RENAME TO product_popularity")
-    await connection.close()
+        await eventually(parked)
     handle = temporal_client.get_workflow_handle(accepted["batch_id"])
     await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
     discarded = {"state": "discarded", "reason": "a test shop"}

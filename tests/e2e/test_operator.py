@@ -1,9 +1,7 @@
 """As an operator: something breaks, is found, mended and replayed, by the command line and by Temporal's own ways."""
 
-import asyncio
 import json
 import subprocess
-import sys
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -15,24 +13,9 @@ from temporalio.service import RPCError
 from tests.conftest import Temporal, eventually, new_namespace
 from tests.e2e.conftest import Broken, Database
 from tests.factories import body
-from tests.stack import Stack
+from tests.stack import Stack, footfall, footfall_says
 
 Json = dict[str, Any]
-
-
-async def _footfall(stack: Stack, *arguments: str, fails: bool = False) -> str:
-    """What the command prints."""
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "runtime.cli", *arguments],
-        env={**stack.environment, "COLUMNS": "250"},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == int(fails), (done.stdout, done.stderr)
-    return done.stdout
 
 
 async def _send(http: httpx.AsyncClient, *bodies: Json) -> Json:
@@ -108,24 +91,24 @@ async def test_parked_batches_are_listed_and_replayed_as_few(
         batches = {one["batch_id"] for one in accepted}
         for batch_id in batches:
             await _parked(http, batch_id)
-        listed = json.loads(await _footfall(stack, "fan-outs", "list", "--account", account, "--json"))
+        listed = json.loads(await footfall_says(stack, "fan-outs", "list", "--account", account, "--json"))
         assert {one["batch_id"] for one in listed} == batches
         assert sum(one["events"] for one in listed) == 5
         assert {one["fan_out"] for one in listed} == {"popularity"}
-        assert json.loads(await _footfall(stack, "fan-outs", "list", "--fan-out", "persist", "--json")) == []
-        assert json.loads(await _footfall(stack, "fan-outs", "list", "--until", "1h", "--json")) == []
-        shown = await _footfall(stack, "fan-outs", "show", min(batches))
+        assert json.loads(await footfall_says(stack, "fan-outs", "list", "--fan-out", "persist", "--json")) == []
+        assert json.loads(await footfall_says(stack, "fan-outs", "list", "--until", "1h", "--json")) == []
+        shown = await footfall_says(stack, "fan-outs", "show", min(batches))
         assert "persist: done" in shown
         assert "does not exist" in shown
         assert "running" in shown
         again = json.loads(
-            await _footfall(stack, "fan-outs", "replay", "--account", account, "--json", fails=True)
+            await footfall_says(stack, "fan-outs", "replay", "--account", account, "--json", code=1)
         )  # nothing is mended yet
         assert (again["batches"], again["interactions"], len(again["carried_by"])) == (len(batches), 5, 1)
         (parked,) = again["parked_again"]
         assert (parked["batch_id"], parked["events"]) == (again["carried_by"][0], 5)
         assert await _views(http, product) == 0
-    text = await _footfall(stack, "fan-outs", "replay", "--since", "1h", "--reason", "DOES NOT EXIST")
+    text = await footfall_says(stack, "fan-outs", "replay", "--since", "1h", "--reason", "DOES NOT EXIST")
     assert "nothing is parked again" in text
     assert await _views(http, product) == 5
     for batch_id in batches:
@@ -137,13 +120,9 @@ async def test_parked_batches_are_listed_and_replayed_as_few(
 
 
 async def test_everything_is_replayed_only_when_asked_for(stack: Stack) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "runtime.cli", "fan-outs", "replay"],
-        env=stack.environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "--all" in done.stderr
+    done = await footfall(stack, "fan-outs", "replay")
+    assert done.code == 2
+    assert "--all" in done.err
 
 
 async def test_parked_batches_are_given_up_with_a_reason(
@@ -153,7 +132,7 @@ async def test_parked_batches_are_given_up_with_a_reason(
     async with broken():
         accepted = await _send(http, body(ref_id=product, account_id=account))
         await _parked(http, accepted["batch_id"])
-    text = await _footfall(stack, "fan-outs", "discard", "--account", account, "--because", "a load test")
+    text = await footfall_says(stack, "fan-outs", "discard", "--account", account, "--because", "a load test")
     assert "discarded in 1 batches" in text
     receipt = await _done(http, accepted["batch_id"])
     assert receipt["fan_outs"]["popularity"] == {"state": "discarded", "reason": "a load test"}
@@ -177,19 +156,19 @@ async def test_poison_is_set_aside_and_tried_again_or_given_up(
     assert of_event["state"] == "quarantined"
     assert "no_poison" in of_event["fan_outs"]["popularity"]["reason"]
     assert of_event["fan_outs"]["persist"] == {"state": "done"}
-    listed = json.loads(await _footfall(stack, "quarantine", "list", "--reason", "no_poison", "--json"))
+    listed = json.loads(await footfall_says(stack, "quarantine", "list", "--reason", "no_poison", "--json"))
     assert {one["event_id"] for one in listed} == {first, second}
     assert listed[0]["interaction"]["ref_id"].startswith(mark)
-    assert mark in await _footfall(stack, "quarantine", "list")
-    await _footfall(stack, "quarantine", "show", str(uuid4()), fails=True)
+    assert mark in await footfall_says(stack, "quarantine", "list")
+    await footfall_says(stack, "quarantine", "show", str(uuid4()), code=1)
 
-    assert "1 given up" in await _footfall(stack, "quarantine", "drop", second, "--because", "no such product")
+    assert "1 given up" in await footfall_says(stack, "quarantine", "drop", second, "--because", "no such product")
     given_up = (await http.get(f"/interaction/{second}")).json()
     assert given_up["fan_outs"]["popularity"] == {"state": "discarded", "reason": "no such product"}
     assert given_up["state"] == "done"
 
     await database.execute("ALTER TABLE product_popularity DROP CONSTRAINT no_poison")
-    assert "1 tried again: 0 are in quarantine" in await _footfall(
+    assert "1 tried again: 0 are in quarantine" in await footfall_says(
         stack, "quarantine", "retry", "--reason", "no_poison"
     )
     assert (await _views(http, f"{mark}-1"), await _views(http, f"{mark}-2")) == (1, 0)
@@ -204,8 +183,8 @@ async def test_poison_is_set_aside_and_tried_again_or_given_up(
 async def test_migrate_makes_the_search_attributes_known(stack: Stack, temporal: Temporal) -> None:
     namespace = await new_namespace(temporal.address)
     other = replace(stack, settings={**stack.settings, "TEMPORAL_NAMESPACE": namespace})
-    assert "applied search attribute FanOutsParked" in await _footfall(other, "migrate")
-    assert "nothing to apply" in await _footfall(other, "migrate")
+    assert "applied search attribute FanOutsParked" in await footfall_says(other, "migrate")
+    assert "nothing to apply" in await footfall_says(other, "migrate")
     client = await Client.connect(temporal.address, namespace=namespace)
 
     async def known() -> None:

@@ -1,12 +1,8 @@
 """`footfall rebuild` and `footfall verify` with real processes: beside load, and of what was broken by hand."""
 
 import asyncio
-import json
 import random
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +21,7 @@ from runtime.postgres_server import EmbeddedPostgres
 from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.factories import body
 from tests.faults.check import drained
-from tests.stack import Stack
+from tests.stack import Stack, footfall
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -45,29 +41,6 @@ async def own_stack(postgres_server: EmbeddedPostgres, temporal: Temporal, serve
         running.start()
         yield running
         running.stop()
-
-
-@dataclass
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
-
-
-async def footfall(stack: Stack, *arguments: str) -> Done:
-    process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "runtime.cli", *arguments],
-        env={**stack.environment, "COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    return Done(process.returncode or 0, out.decode(), err.decode())
 
 
 class Load:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
@@ -77,14 +77,28 @@ class Carriage:
         return [persist, popularity, release, park, discard]
 
 
+class Doubles(Protocol):
+    """Activities that do as a test says, on a queue of their own."""
+
+    client: Client
+    queue: str
+
+    def activities(self) -> list[Callable[..., Any]]: ...
+
+
+def worker_of(doubles: Doubles) -> Worker:
+    """All workflows, with these activities."""
+    return Worker(
+        doubles.client,
+        task_queue=doubles.queue,
+        workflows=WORKFLOWS,
+        activities=doubles.activities(),
+        workflow_runner=workflow_runner(),
+    )
+
+
 @pytest.fixture
 async def carriage(temporal_client: Client) -> AsyncIterator[Carriage]:
     made = Carriage(temporal_client, f"test-{uuid4()}")
-    async with Worker(
-        temporal_client,
-        task_queue=made.queue,
-        workflows=WORKFLOWS,
-        activities=made.activities(),
-        workflow_runner=workflow_runner(),
-    ):
+    async with worker_of(made):
         yield made

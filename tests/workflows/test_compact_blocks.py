@@ -8,7 +8,6 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Worker
 
 from domain.compaction import (
     COMPACT_RANGE,
@@ -19,8 +18,7 @@ from domain.compaction import (
     CompactionResult,
     RangeInput,
 )
-from runtime.worker_process import workflow_runner
-from workflows import WORKFLOWS
+from tests.workflows.conftest import worker_of
 from workflows.compact_blocks import CompactBlocks
 
 Handle = WorkflowHandle[CompactBlocks, CompactionResult]
@@ -30,16 +28,16 @@ class Compactor:
     """The activities' doubles, and how to run a compaction past them."""
 
     def __init__(self, client: Client, queue: str) -> None:
-        self._client = client
-        self._queue = queue
+        self.client = client
+        self.queue = queue
         self.ranges = [(0, 10), (10, 20), (20, 30)]
         self.done: list[RangeInput] = []
         self.planned: list[int] = []
         self.failures = 0
 
     async def start(self, request: CompactionInput) -> Handle:
-        return await self._client.start_workflow(
-            CompactBlocks.run, request, id=f"test-{uuid4()}", task_queue=self._queue
+        return await self.client.start_workflow(
+            CompactBlocks.run, request, id=f"test-{uuid4()}", task_queue=self.queue
         )
 
     def activities(self) -> list[Callable[..., Any]]:
@@ -62,13 +60,7 @@ class Compactor:
 @pytest.fixture
 async def compactor(temporal_client: Client) -> AsyncIterator[Compactor]:
     made = Compactor(temporal_client, f"test-{uuid4()}")
-    async with Worker(
-        temporal_client,
-        task_queue=made._queue,
-        workflows=WORKFLOWS,
-        activities=made.activities(),
-        workflow_runner=workflow_runner(),
-    ):
+    async with worker_of(made):
         yield made
 
 
@@ -105,7 +97,7 @@ async def test_very_many_ranges_go_on_in_a_new_run(compactor: Compactor) -> None
     assert [work.start for work in compactor.done] == list(range(1_024))
     assert compactor.planned == [1]
     assert (result.ranges, result.events, len(result.unreadable_named)) == (1_024, 30_720, 10)
-    first = await compactor._client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).describe()
+    first = await compactor.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id).describe()
     assert first.history_length < 10_000
     assert first.status is not None
     assert first.status.name == "CONTINUED_AS_NEW"

@@ -9,7 +9,6 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
-from temporalio.worker import Worker
 
 from domain.event_types import EventWeight
 from domain.rebuild import (
@@ -31,9 +30,8 @@ from domain.rebuild import (
     RecountResult,
     Settled,
 )
-from runtime.worker_process import workflow_runner
 from tests.conftest import eventually
-from workflows import WORKFLOWS
+from tests.workflows.conftest import worker_of
 from workflows.rebuild_popularity import RebuildPopularity
 
 Handle = WorkflowHandle[RebuildPopularity, RebuildResult]
@@ -104,13 +102,7 @@ class Rebuilder:
 @pytest.fixture
 async def rebuilder(temporal_client: Client) -> AsyncIterator[Rebuilder]:
     made = Rebuilder(temporal_client, f"test-{uuid4()}")
-    async with Worker(
-        temporal_client,
-        task_queue=made.queue,
-        workflows=WORKFLOWS,
-        activities=made.activities(),
-        workflow_runner=workflow_runner(),
-    ):
+    async with worker_of(made):
         yield made
 
 
