@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from temporalio.client import Client, WorkflowHandle
 
@@ -21,11 +20,12 @@ from bench.blocks import NOW_US, WEEKS, Fill, intake_rows
 from bench.events import requests
 from bench.loadgen import load
 from bench.machine import describe_machine
+from bench.peers.system import views
 from bench.stack import data_folder, footfall_up
 from bench.table import Table, write_page
 from domain.batch import TASK_QUEUE
 from domain.event_types import load_event_weights
-from domain.rebuild import REBUILD_POPULARITY, Purpose, RebuildInput, RebuildResult
+from domain.rebuild import REBUILD_POPULARITY, WORKFLOW_ID, Purpose, RebuildInput, RebuildResult
 from runtime.instance import Instance
 from store.blocks.postgres import PostgresBlockStore
 from store.popularity import PopularityStore, count_popularity
@@ -62,7 +62,7 @@ class Rebuilds:
     async def rebuild(self, purpose: Purpose) -> tuple[RebuildResult, float]:
         client = await Client.connect(self._instance.temporal_address)
         handle: WorkflowHandle[Any, RebuildResult] = await client.start_workflow(
-            REBUILD_POPULARITY, RebuildInput(purpose), id="rebuild-popularity", task_queue=TASK_QUEUE,
+            REBUILD_POPULARITY, RebuildInput(purpose), id=WORKFLOW_ID, task_queue=TASK_QUEUE,
             result_type=RebuildResult,
         )  # fmt: skip
         done = await handle.result()
@@ -100,21 +100,17 @@ class Rebuilds:
 
     def _drained(self, seconds: float) -> float:
         """100 a request over 8 connections, until all is counted; events a second."""
-        before = asyncio.run(self._counted())
+        before = self._counted()
         started = time.perf_counter()
         result = load(HOST, self._port, requests(HOST, 100), connections=8, seconds=seconds)
         if set(result.statuses) - {202} or result.cut:
             raise SystemExit(f"answers other than success: {dict(result.statuses)}, cut: {result.cut}")
-        while asyncio.run(self._counted()) < before + result.answers * 100:
+        while self._counted() < before + result.answers * 100:
             time.sleep(0.05)
         return result.answers * 100 / (time.perf_counter() - started)
 
-    async def _counted(self) -> int:
-        connection = await asyncpg.connect(self._instance.postgres_url)
-        try:
-            return int(await connection.fetchval("SELECT coalesce(sum(view_count), 0) FROM product_popularity"))
-        finally:
-            await connection.close()
+    def _counted(self) -> int:
+        return views(self._instance.postgres_url)
 
     async def noting_costs(self, table: Table) -> None:
         """What the question whether a rebuild is on costs each transaction that applies events."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
-import asyncpg
 import httpx
 import psutil
 import typer
@@ -24,6 +23,7 @@ import typer
 from bench.events import PRODUCTS, requests
 from bench.loadgen import Result, get, load, post
 from bench.machine import describe_machine
+from bench.peers.system import views
 from bench.stack import data_folder, fastapi_alone, footfall_up
 from bench.table import Table
 from runtime.instance import Instance
@@ -65,15 +65,7 @@ class Bench:
 
     def counted(self) -> int:
         """Views in the popularity table."""
-
-        async def ask() -> int:
-            connection = await asyncpg.connect(self._instance.postgres_url)
-            try:
-                return int(await connection.fetchval("SELECT coalesce(sum(view_count), 0) FROM product_popularity"))
-            finally:
-                await connection.close()
-
-        return asyncio.run(ask())
+        return views(self._instance.postgres_url)
 
     def _wait_drained(self) -> None:
         deadline = time.perf_counter() + _DRAIN_PATIENCE_S

@@ -46,11 +46,7 @@ def fastapi_alone() -> Iterator[int]:
     port = free_port("127.0.0.1", 0)
     process = subprocess.Popen([sys.executable, "-m", "bench.fastapi_alone", str(port)])
     try:
-        deadline = time.perf_counter() + _PATIENCE_S
-        while not _answers(f"http://127.0.0.1:{port}/openapi.json"):
-            if process.poll() is not None or time.perf_counter() > deadline:
-                raise RuntimeError("FastAPI alone did not come up")
-            time.sleep(0.02)
+        wait_for_answer(f"http://127.0.0.1:{port}/openapi.json", process)
         yield port
     finally:
         process.terminate()
@@ -63,6 +59,15 @@ def data_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="footfall-bench-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+def wait_for_answer(url: str, process: "subprocess.Popen[bytes]") -> None:
+    """Returns when the process behind the URL answers."""
+    deadline = time.perf_counter() + _PATIENCE_S
+    while not _answers(url):
+        if process.poll() is not None or time.perf_counter() > deadline:
+            raise RuntimeError(f"what is to answer at {url} did not come up")
+        time.sleep(0.02)
 
 
 def _answers(url: str) -> bool:

@@ -10,6 +10,8 @@ import asyncpg
 import restate
 from restate import Context, RunOptions, Service
 
+from bench.events import Event
+
 WEIGHTS = {"view": 0.3, "purchase": 0.8, "add_to_cart": 0.5}
 
 SCHEMA = """
@@ -35,8 +37,6 @@ SET score = p.score + excluded.score, view_count = p.view_count + 1, date_update
 analytic = Service("Analytic")
 catalog = Service("Catalog")
 _pool: "asyncpg.Pool[asyncpg.Record] | None" = None
-
-Event = dict[str, str]
 
 
 async def _connected() -> "asyncpg.Pool[asyncpg.Record]":

@@ -35,16 +35,16 @@ class Running:
 
     def counted(self) -> int:
         """All views."""
-        return int(fetch(self.database, f"SELECT coalesce(sum(view_count), 0)::bigint FROM {self.table}"))
+        return views(self.database, self.table)
 
 
-def fetch(database: str, query: str) -> int:
-    """The one value that a query gives."""
+def views(database: str, table: str = "product_popularity") -> int:
+    """The sum over all products."""
 
     async def ask() -> int:
         connection = await asyncpg.connect(database)
         try:
-            return int(await connection.fetchval(query))
+            return int(await connection.fetchval(f"SELECT coalesce(sum(view_count), 0)::bigint FROM {table}"))
         finally:
             await connection.close()
 

@@ -3,9 +3,6 @@
 import os
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +10,10 @@ from pathlib import Path
 from bench.peers import temporal_service
 from bench.peers.postgres import peer_postgres
 from bench.peers.system import HOST, Running
+from bench.stack import wait_for_answer
 from runtime.ports import free_port
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
-
-_PATIENCE_S = 60.0
 
 
 @contextmanager
@@ -46,7 +42,7 @@ def _running(folder: Path, database: str) -> Iterator[Running]:
             for command in (["api", str(port)], ["worker"])
         ]
         try:
-            _wait(f"http://{HOST}:{port}/openapi.json")
+            wait_for_answer(f"http://{HOST}:{port}/openapi.json", processes[0])
             yield Running("Temporal, a workflow a request", port, "/interaction", list, database, "peer_popularity")
         finally:
             for process in processes:
@@ -54,15 +50,3 @@ def _running(folder: Path, database: str) -> Iterator[Running]:
             for process in processes:
                 process.wait(60)
             server.stop()
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)

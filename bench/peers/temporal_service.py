@@ -19,6 +19,8 @@ from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from bench.events import Event
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS peer_interaction (
     workflow_id text NOT NULL, place integer NOT NULL, account_id text NOT NULL, event_type text NOT NULL,
@@ -40,8 +42,6 @@ SET score = p.score + excluded.score, view_count = p.view_count + excluded.view_
 """
 _QUEUE = "peer"
 _LIMIT = timedelta(seconds=30)
-
-Event = dict[str, str]
 
 
 class Activities:
