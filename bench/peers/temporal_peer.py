@@ -15,6 +15,8 @@ from runtime.ports import free_port
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
 
+NAME = "Temporal, a workflow a request"
+
 
 @contextmanager
 def temporal_a_request(folder: Path) -> Iterator[Running]:
@@ -43,7 +45,7 @@ def _running(folder: Path, database: str) -> Iterator[Running]:
         ]
         try:
             wait_for_answer(f"http://{HOST}:{port}/openapi.json", processes[0])
-            yield Running("Temporal, a workflow a request", port, "/interaction", list, database, "peer_popularity")
+            yield Running(NAME, port, "/interaction", list, database, "peer_popularity")
         finally:
             for process in processes:
                 process.terminate()
