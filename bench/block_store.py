@@ -17,13 +17,13 @@ from uuid import uuid4
 
 import typer
 import uvloop
-from cassandra.query import BatchStatement, BatchType
 from temporalio.client import Client
 
 from activities.persist import delta_blocks
 from bench.blocks import NOW_US, WEEKS, Fill, block_store, intake_rows, persist
 from bench.loadgen import Result, get, load
 from bench.machine import describe_hardware
+from bench.peers.cassandra_alone import raw_batches
 from bench.stack import data_folder, footfall_up
 from bench.table import Table, write_page
 from domain.batch import TASK_QUEUE
@@ -33,7 +33,6 @@ from runtime.cassandra.jars import VERSION
 from runtime.cassandra.server import HOST, CassandraServer
 from store.blocks.folding import fold_week
 from store.blocks.history import HistoryRange, read_history
-from store.cql import CqlSession
 
 _READS_A_SECOND = 100.0
 _UNPACED = 10**9
@@ -48,7 +47,7 @@ async def measure_persist(table: Table, server: CassandraServer, events: int) ->
     made = [fill.one(f"w{picker.randrange(10_000)}", NOW_US - picker.randrange(week_us)) for _ in range(events)]
     async with block_store(server) as (session, store):
         started = time.perf_counter()
-        await _raw_batches(session, events)
+        await raw_batches(session, events)
         raw = events / (time.perf_counter() - started)
         halves = intake_rows(made[: events // 2]), intake_rows(made[events // 2 :])
         started = time.perf_counter()
@@ -57,25 +56,6 @@ async def measure_persist(table: Table, server: CassandraServer, events: int) ->
     table.add("raw unlogged batches of 100 rows: rows/s", raw)
     table.add("persist: events/s", ours, "≥ 40,000")
     table.add("persist by raw batches", ours / raw)
-
-
-async def _raw_batches(session: CqlSession, rows: int) -> None:
-    """What the driver and the node do at the most: rows of 90 bytes, 100 a batch, values that are there already."""
-    insert = await session.prepare(
-        "INSERT INTO {keyspace}.blocks (account_id, week, block_id, sealed, event_count, data) "
-        "VALUES (?, 1, ?, 0, 1, ?) USING TTL 86400"
-    )
-    data, ids = b"x" * 90, [uuid4() for _ in range(100)]
-    left = iter(range(0, rows, 100))
-
-    async def send() -> None:
-        for at in left:
-            batch = BatchStatement(BatchType.UNLOGGED)
-            for number, block_id in enumerate(ids):
-                batch.add(insert, (f"raw{at + number}", block_id, data))
-            await session.execute(batch, profile="write")
-
-    await asyncio.gather(*(send() for _ in range(16)))
 
 
 async def fill_accounts(server: CassandraServer, kind: str, accounts: int, events: int) -> None:

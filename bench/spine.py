@@ -6,8 +6,6 @@ Server, workers, databases and the load generator share one machine, so compare 
 import asyncio
 import itertools
 import json
-import random
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,16 +18,21 @@ import httpx
 import psutil
 import typer
 
+from bench.beside import open_loop
 from bench.events import PRODUCTS, requests
-from bench.loadgen import Result, get, load, post
+from bench.latency import Latency
+from bench.loadgen import Result, get, load
 from bench.machine import describe_machine
+from bench.peers.footfall import running
 from bench.peers.system import views
 from bench.stack import data_folder, fastapi_alone, footfall_up
 from bench.table import Table
+from bench.visible import Prober
 from runtime.instance import Instance
 
 HOST = "127.0.0.1"
 _DRAIN_PATIENCE_S = 300.0
+_PROBES_A_SECOND = 10.0
 
 
 class Bench:
@@ -79,42 +82,15 @@ class Bench:
     def visible(self, rate: float) -> None:
         """How long after its POST an event is seen in GET /popularity, while a load runs at `rate`."""
         self._table.add("load beside the next, events/s", rate)
-        latencies = asyncio.run(self._probe_beside_load(rate))
-        self.probes += len(latencies)
+        with open_loop(self._port, rate, self._seconds * 2) as beside:
+            time.sleep(1)  # until it is under way
+            found = asyncio.run(Prober(running(self._instance)).at_random(_PROBES_A_SECOND, self._seconds * 2 - 1.5))
+        self.sent += beside.accepted
+        self.probes += len(found)
         self._wait_drained()
-        ordered = sorted(latencies)
-        self._table.add("visible in popularity at half load: p50 ms", ordered[len(ordered) // 2], "≤ 150")
-        self._table.add("visible in popularity at half load: p99 ms", ordered[int(len(ordered) * 0.99)])
-
-    async def _probe_beside_load(self, rate: float) -> list[float]:
-        command = [str(self._port), str(rate), str(self._seconds * 2)]
-        beside = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "bench.beside", *command], stdout=asyncio.subprocess.PIPE
-        )
-        await asyncio.sleep(1)
-        latencies: list[float] = []
-        while beside.returncode is None and len(latencies) < self._seconds * 5:
-            latencies.append(await self._probe())
-            # At random, or the probes fall in step with the batches and wait less than others do.
-            await asyncio.sleep(random.uniform(0, 0.3))
-        out, _ = await beside.communicate()
-        self.sent += int(out)
-        return latencies
-
-    async def _probe(self) -> float:
-        product = f"probe-{uuid4()}"
-        body = {"account_id": "prober", "event_type": "view", "ref_type": "Product", "ref_id": product}
-        reader, writer = await asyncio.open_connection(HOST, self._port)
-        started = time.perf_counter()
-        writer.write(post(HOST, "/interaction", json.dumps(body).encode()))
-        if (status := await _status(reader)) != HTTPStatus.ACCEPTED:
-            raise SystemExit(f"a probe was answered {status}")
-        while True:
-            writer.write(get(HOST, f"/popularity/{product}"))
-            if await _status(reader) == HTTPStatus.OK:
-                writer.close()
-                return (time.perf_counter() - started) * 1000
-            await asyncio.sleep(0.005)
+        seen = Latency(found)
+        self._table.add("visible in popularity at half load: p50 ms", seen.percentile_ms(50), "≤ 150")
+        self._table.add("visible in popularity at half load: p99 ms", seen.percentile_ms(99))
 
     def reads(self) -> None:
         """One account's 500 interactions, sent one by one; every product on each of the last seven days."""
@@ -151,15 +127,6 @@ class Bench:
 def _view(account: str, product: int, moment: datetime) -> dict[str, str]:
     about = {"ref_type": "Product", "ref_id": f"p{product}", "occurred_at": moment.isoformat()}
     return {"account_id": account, "event_type": "view", **about}
-
-
-async def _status(reader: asyncio.StreamReader) -> int:
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")
-    )
-    await reader.readexactly(length)
-    return int(head[9:12])
 
 
 def _limit(table: Table, seconds: float) -> None:

@@ -22,12 +22,9 @@ _PATIENCE_S = 120.0
 def footfall_up(data_dir: Path, settings: Mapping[str, str] | None = None) -> Iterator[tuple[Instance, float]]:
     """A running `footfall up` on this folder, and the seconds that it took to be ready."""
     own = {"FOOTFALL_DATA_DIR": str(data_dir), "FOOTFALL_PORT": str(free_port("127.0.0.1", 0)), **(settings or {})}
-    # Servers that are set for somebody's work must not be filled with these events.
-    others = ("FOOTFALL_POSTGRES_URL", "TEMPORAL_", "SCYLLA_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(others)} | own
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "runtime.cli", "up"], env=environment, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "runtime.cli", "up"], env=environment(own), stdout=subprocess.DEVNULL
     )
     try:
         while (instance := read_instance(data_dir)) is None:
@@ -40,11 +37,18 @@ def footfall_up(data_dir: Path, settings: Mapping[str, str] | None = None) -> It
         process.wait(60)
 
 
+def environment(own: Mapping[str, str]) -> dict[str, str]:
+    """That of this process, with these settings, and without servers: those of somebody's work must not be filled."""
+    others = ("FOOTFALL_POSTGRES_URL", "TEMPORAL_", "SCYLLA_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)} | dict(own)
+
+
 @contextmanager
-def fastapi_alone() -> Iterator[int]:
-    """The port of a FastAPI that only validates and answers."""
+def fastapi_alone(prepared: Path | None = None) -> Iterator[int]:
+    """The port of a FastAPI that only validates and answers; a GET with what is in the file `prepared`."""
     port = free_port("127.0.0.1", 0)
-    process = subprocess.Popen([sys.executable, "-m", "bench.fastapi_alone", str(port)])
+    more = [] if prepared is None else [str(prepared)]
+    process = subprocess.Popen([sys.executable, "-m", "bench.fastapi_alone", str(port), *more])
     try:
         wait_for_answer(f"http://127.0.0.1:{port}/openapi.json", process)
         yield port

@@ -1,6 +1,6 @@
 """Footfall itself, by `footfall up`, with blocks in PostgreSQL or in Cassandra."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,15 +8,23 @@ from bench.events import footfall_body
 from bench.peers.system import Running
 from bench.stack import footfall_up
 from runtime.cassandra.server import CassandraServer
+from runtime.instance import Instance
 
 POSTGRES = "Footfall"
+TWO_PROCESSES = "Footfall, 2 API processes"
 CASSANDRA = "Footfall, blocks in Cassandra"
 
 
 @contextmanager
 def footfall(folder: Path) -> Iterator[Running]:
-    with _up(folder, POSTGRES, {}) as running:
-        yield running
+    with _up(folder, POSTGRES, {"FOOTFALL_API_PROCESSES": "1"}) as system:
+        yield system
+
+
+@contextmanager
+def footfall_2(folder: Path) -> Iterator[Running]:
+    with _up(folder, TWO_PROCESSES, {"FOOTFALL_API_PROCESSES": "2"}) as system:
+        yield system
 
 
 @contextmanager
@@ -25,14 +33,22 @@ def footfall_cassandra(folder: Path) -> Iterator[Running]:
     server = CassandraServer(folder / "cassandra", folder / "logs", durable=False)
     server.start()
     try:
-        with _up(folder, CASSANDRA, server.environment) as running:
-            yield running
+        with _up(folder, CASSANDRA, server.environment) as system:
+            yield system
     finally:
         server.stop()
 
 
 @contextmanager
-def _up(folder: Path, name: str, settings: dict[str, str]) -> Iterator[Running]:
+def _up(folder: Path, name: str, settings: Mapping[str, str]) -> Iterator[Running]:
     with footfall_up(folder / "data", settings) as (instance, _):
-        port = int(instance.api_url.rsplit(":", 1)[1])
-        yield Running(name, port, "/interaction", footfall_body, instance.postgres_url, "product_popularity")
+        yield running(instance, name)
+
+
+def running(instance: Instance, name: str = POSTGRES) -> Running:
+    """A `footfall up` as a system under measurement."""
+    port = int(instance.api_url.rsplit(":", 1)[1])
+    pids = {part: pid for part, pid in instance.pids.items() if part.startswith(("api", "worker"))}
+    return Running(
+        name, port, "/interaction", footfall_body, instance.postgres_url, "product_popularity", "/popularity/", pids
+    )

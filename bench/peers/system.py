@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -27,11 +27,17 @@ class Running:
     """URL of the PostgreSQL that the counts are in."""
     table: str
     """With the columns product_id and view_count."""
+    popularity: str | None = None
+    """The path to read a product's popularity at, its id to be put behind; None: there is none but the table."""
+    pids: Mapping[str, int] = field(default_factory=dict)
+    """Its own processes that are worth a look, by name."""
+
+    def request(self, events: list[Event]) -> bytes:
+        return post(HOST, self.path, json.dumps(self.body(events)).encode())
 
     def requests(self, bundles: Sequence[list[Event]]) -> Callable[[], bytes]:
         """The requests of these bundles, built before the clock starts, in a ring."""
-        built = [post(HOST, self.path, json.dumps(self.body(bundle)).encode()) for bundle in bundles]
-        return itertools.cycle(built).__next__
+        return itertools.cycle([self.request(bundle) for bundle in bundles]).__next__
 
     def counted(self) -> int:
         """All views."""
@@ -40,15 +46,20 @@ class Running:
 
 def views(database: str, table: str = "product_popularity") -> int:
     """The sum over all products."""
+    return int(str(ask(database, f"SELECT coalesce(sum(view_count), 0)::bigint FROM {table}")))
 
-    async def ask() -> int:
+
+def ask(database: str, query: str) -> object:
+    """The one value that a query answers, over a connection of its own."""
+
+    async def run() -> object:
         connection = await asyncpg.connect(database)
         try:
-            return int(await connection.fetchval(f"SELECT coalesce(sum(view_count), 0)::bigint FROM {table}"))
+            return await connection.fetchval(query)
         finally:
             await connection.close()
 
-    return asyncio.run(ask())
+    return asyncio.run(run())
 
 
 def execute(database: str, script: str) -> None:
