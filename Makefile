@@ -6,10 +6,10 @@ PYTHON  := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults check fmt lock bench clean
+.PHONY: help up test faults check fmt lock bench bench-quick clean
 
 help: ## list these targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 up: $(INSTALLED) ## run everything on this machine until Ctrl-C
 	@.venv/bin/footfall up
@@ -40,6 +40,9 @@ bench: $(INSTALLED) ## measure all, also beside others (two hours; Java, Maven, 
 	$(PYTHON) -m bench.compaction_strategies --out docs/performance
 	$(PYTHON) -m bench.replay --out docs/performance
 	$(PYTHON) -m bench.rebuild --out docs/performance
+
+bench-quick: $(INSTALLED) ## Footfall beside others, once and shortly (two minutes; npm); writes nothing
+	$(PYTHON) -m bench.compare --quick
 
 lock: $(UV) ## resolve the dependencies again
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
