@@ -27,6 +27,7 @@ from bench.peers.restate_peer import restate, restate_default
 from bench.peers.system import Running
 from bench.peers.temporal_peer import temporal_a_request
 from bench.stack import data_folder
+from domain.week import WEEKS_PER_PARTITION
 from runtime.cassandra.jars import VERSION as CASSANDRA_VERSION
 from runtime.temporal_binary import VERSION as TEMPORAL_VERSION
 
@@ -39,7 +40,7 @@ SYSTEMS = {
     "temporal": temporal_a_request,
 }
 _QUICK_SYSTEMS = ("footfall", "footfall_2", "restate", "temporal")
-_QUICK = Plan(1, 1.5, 0.5, 6, 50_000, 4, 50_000)
+_QUICK = Plan(1, 1.5, 0.5, 6, 2, 50_000, 4, 50_000)
 _MORE_OF_ITS_OWN = 3
 """Times the probes of the others, for Footfall, whose figure is held against a target."""
 
@@ -109,7 +110,7 @@ def main(
     rounds: int = 3,
     seconds: float = 10.0,
 ) -> None:
-    plan = _QUICK if quick else Plan(rounds, seconds, 2.0, 15, 1_000_000, 16, 200_000)
+    plan = _QUICK if quick else Plan(rounds, seconds, 2.0, 15, WEEKS_PER_PARTITION, 1_000_000, 16, 200_000)
     names = systems.split(",") if systems else _QUICK_SYSTEMS if quick else tuple(SYSTEMS)
     started = time.perf_counter()
     with data_folder() as folder:

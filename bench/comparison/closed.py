@@ -34,6 +34,15 @@ class Tally:
             time.sleep(_LOOK_EVERY_S)
         self._check(counted)
 
+    def wait_everywhere(self) -> None:
+        """Returns when nothing is left to do, so that what is measured next has the machine for itself."""
+        self.wait()
+        deadline = time.perf_counter() + _DRAIN_PATIENCE_S
+        while self._system.is_busy():
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"{self._system.name}: counted, and does not come to an end")
+            time.sleep(_LOOK_EVERY_S)
+
     def close(self) -> None:
         """The last look, after a while in which something could still be counted twice."""
         self.wait()
@@ -57,7 +66,7 @@ class Bench:
     def warm(self, one: Load, seconds: float) -> None:
         """A load that is not measured."""
         self._send(one, self.system.requests(bundles(one.events)), seconds)
-        self.tally.wait()
+        self.tally.wait_everywhere()
 
     def _send(self, one: Load, request: Callable[[], bytes], seconds: float) -> Result:
         result = load(HOST, self.system.port, request, connections=one.connections, seconds=seconds)
@@ -66,7 +75,7 @@ class Bench:
         return result
 
     def measure(self, one: Load, seconds: float) -> None:
-        """One load, and how long it takes from its start until all is counted."""
+        """One load, and how long it takes from its start until all is counted, and until nothing is left to do."""
         figures = self.report.loads[one].setdefault(self.system.name, Figures())
         request = self.system.requests(bundles(one.events))
         started = time.perf_counter()
@@ -74,6 +83,9 @@ class Bench:
         self.tally.wait()
         sent = result.answers * one.events
         figures.drained_per_s.append(sent / (time.perf_counter() - started))
+        self.tally.wait_everywhere()
+        if self.system.busy is not None:
+            figures.everywhere_per_s.append(sent / (time.perf_counter() - started))
         figures.accepted_per_s.append(sent / result.seconds)
         figures.accept.append(result.latency)
         rates = f"{figures.accepted_per_s[-1]:,.0f} accepted/s, {figures.drained_per_s[-1]:,.0f} drained/s"

@@ -36,7 +36,10 @@ class Plan:
     warm_s: float
     probes: int
     """Of an idle system, one by one."""
+    disk_weeks: int
+    """At most those of a partition."""
     disk_events: int
+    """Of all these weeks."""
     history_accounts: int
     cassandra_rows: int
 
@@ -57,6 +60,8 @@ class Figures:
 
     accepted_per_s: list[float] = field(default_factory=list)
     drained_per_s: list[float] = field(default_factory=list)
+    everywhere_per_s: list[float] = field(default_factory=list)
+    """Until it is in every read model, where there are others than the counts."""
     accept: list[Latency] = field(default_factory=list)
 
 

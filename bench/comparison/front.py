@@ -60,7 +60,7 @@ async def _commits(database: str, seconds: float) -> list[float]:
 def idle(bench: Bench, probes: int) -> None:
     found = asyncio.run(Prober(bench.system).one_by_one(probes))
     bench.tally.add(probes)
-    bench.tally.wait()
+    bench.tally.wait_everywhere()
     bench.report.took(Section.LATENCY, visible_idle(bench.system.name), Latency(found))
 
 
@@ -71,7 +71,7 @@ def loaded(bench: Bench, drained_per_s: float, seconds: float) -> None:
         time.sleep(_UNDER_WAY_S)
         found = asyncio.run(Prober(system).at_random(_PROBES_A_SECOND, seconds - _UNDER_WAY_S))
     bench.tally.add(beside.accepted + len(found))
-    bench.tally.wait()
+    bench.tally.wait_everywhere()
     report.note(Section.LATENCY, LOADED_RATE, rate)
     report.note(Section.LATENCY, LOADED_SENT, beside.accepted / beside.seconds)
     report.took(Section.LATENCY, ACCEPT_LOADED, beside.latency)

@@ -1,6 +1,6 @@
 """Memory of Footfall's own processes while the loads run, and after them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from bench.comparison.figures import Report, Section
@@ -21,11 +21,8 @@ def memory(system: Running, report: Report) -> Iterator[None]:
         report.note(Section.MEMORY, f"{system.name}: {part}: USS after the loads, MB", unique_mb(pid))
 
 
-def highest(report: Report, kind: str) -> list[float]:
-    """Round by round, of all processes of a kind ("api", "worker") the one that took most."""
-    found = [
-        values
-        for name, values in report.values.items()
-        if name.endswith(_HIGHEST) and name.split(": ")[1].startswith(kind)
-    ]
+def highest(report: Report, systems: Iterable[str], kind: str) -> list[float]:
+    """Round by round, of all these systems' processes of a kind ("api", "worker") the one that took most."""
+    starts = tuple(f"{system}: {kind}" for system in systems)
+    found = [values for name, values in report.values.items() if name.startswith(starts) and name.endswith(_HIGHEST)]
     return [max(one) for one in zip(*found, strict=True)]

@@ -42,8 +42,8 @@ def _asked(report: Report) -> str:
 def _load(one: Load, systems: dict[str, Figures]) -> str:
     lines = [
         f"## {one.name}\n",
-        "| system | accepted/s | drained/s | by Restate | accept p50 ms | p90 | p99 | p99.9 | longest |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| system | accepted/s | drained/s | by Restate | everywhere/s | p50 ms | p90 | p99 | p99.9 | longest |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     base = systems[_BASE].drained_per_s if _BASE in systems else []
     for name, found in systems.items():
@@ -53,6 +53,7 @@ def _load(one: Load, systems: dict[str, Figures]) -> str:
             _number(median(found.accepted_per_s)),
             _spread(found.drained_per_s),
             _number(median(times)) if times else "",
+            _number(median(found.everywhere_per_s)) if found.everywhere_per_s else "",
             *_percentiles(found.accept),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -153,6 +154,7 @@ def _as_json(machine: str, report: Report) -> dict[str, object]:
                 name: {
                     "accepted_per_s": found.accepted_per_s,
                     "drained_per_s": found.drained_per_s,
+                    "everywhere_per_s": found.everywhere_per_s,
                     "accept": [_latency(each) for each in found.accept],
                 }
                 for name, found in systems.items()

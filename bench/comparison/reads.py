@@ -48,7 +48,7 @@ def top(bench: Bench, drained_per_s: float, seconds: float) -> None:
             time.sleep(_UNDER_WAY_S)
             beside = _read(system, [get(HOST, _PATH)], 32, seconds, alone.rate * share)
         bench.tally.add(writes.accepted)
-        bench.tally.wait()
+        bench.tally.wait_everywhere()
         report.took(Section.READS, top_beside(words), beside.latency)
 
 

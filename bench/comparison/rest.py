@@ -1,13 +1,13 @@
 """At rest: bytes on disk an event once blocks are sealed, and accounts whose histories are read from them.
 
-Through the front door, a past week of so many accounts, a hundred interactions each; then `footfall blocks compact`
-and a plain VACUUM, as autovacuum does it. What deltas took is free space in the files then, and counts.
+Through the front door, one past week after the other of so many accounts, a hundred interactions each; after each
+`footfall blocks compact` and a plain VACUUM, as autovacuum does it. What deltas took is free space in the files then,
+which the next week's deltas take: so it counts in full after the first week, and hardly when a partition is full.
 """
 
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,20 +22,21 @@ from bench.loadgen import load
 from bench.peers.footfall import running
 from bench.peers.system import HOST, Running, ask, execute
 from bench.stack import environment, footfall_up
-from domain.week import WEEKS_KEPT, from_us, week_of, week_start_us
+from domain.week import WEEKS_KEPT, WEEKS_PER_PARTITION, from_us, week_of, week_start_us
 from intake.ledger import now_us
 
-ALL_BLOCKS = "sealed blocks and their metadata, tables and indexes: bytes an event"
-WITH_LEDGER = "the ledger's partitions too: bytes an event"
+FIRST_WEEK = "sealed blocks and their metadata, after the first week: bytes an event"
+ALL_BLOCKS = "sealed blocks and their metadata, after the last week: bytes an event"
+WITH_LEDGER = "the ledger's partitions too, after the last week: bytes an event"
+AFTER_FULL = "sealed blocks and their metadata, after the last week and a VACUUM FULL: bytes an event"
 
 _EVENTS_AN_ACCOUNT = 100
 _EVENTS_A_REQUEST = 100
 _EVENTS_A_POST = 500
+_FILL_S = 0.3
 _CONNECTIONS = 16
 _WEEK_US = 7 * 86_400_000_000
 _UNPACED = 1_000_000
-# So that the ledger's window holds all of last week, on whatever day this runs.
-_SETTINGS = {"FOOTFALL_DEDUP_WINDOW_DAYS": "15"}
 _SIZE = """
 SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0)::bigint FROM pg_inherits
 WHERE inhparent = '{table}'::regclass
@@ -47,8 +48,13 @@ def prepare(folder: Path, plan: Plan, report: Report) -> list[str]:
     """Fills and seals, notes the bytes; the accounts with 2,000 interactions over 23 weeks each."""
     with resting(folder) as system:
         bench = Bench(system, Tally(system, report), report)
-        sent = _fill_week(bench, plan.disk_events)
-        compact(folder)
+        sent, weeks = 0, _weeks(plan.disk_weeks)
+        for week in weeks:
+            sent += _fill_week(bench, week, plan.disk_events // len(weeks))
+            compact(folder)
+            execute(system.database, "VACUUM")
+            if week == weeks[0]:
+                report.note(Section.DISK, FIRST_WEEK, _blocks(system) / sent)
         _measure(system, sent, report)
         accounts = _fill_histories(bench, plan.history_accounts)
         compact(folder)
@@ -56,10 +62,16 @@ def prepare(folder: Path, plan: Plan, report: Report) -> list[str]:
         return accounts
 
 
+def _weeks(count: int) -> range:
+    """The first ones of the last partition that is all in the past."""
+    first = (week_of(now_us()) // WEEKS_PER_PARTITION - 1) * WEEKS_PER_PARTITION
+    return range(first, first + count)
+
+
 @contextmanager
 def resting(folder: Path) -> Iterator[Running]:
     """Footfall on the folder that `prepare` fills."""
-    with footfall_up(folder, _SETTINGS) as (instance, _):
+    with footfall_up(folder) as (instance, _):
         yield running(instance, "Footfall, at rest")
 
 
@@ -70,9 +82,9 @@ def compact(folder: Path) -> None:
     subprocess.run(command, env=own, stdout=subprocess.DEVNULL, check=True, timeout=_PATIENCE_S)
 
 
-def _fill_week(bench: Bench, events: int) -> int:
-    """At least so many over all of last week; how many."""
-    picker, start = random.Random(11), week_start_us(week_of(now_us()) - 1)
+def _fill_week(bench: Bench, week: int, events: int) -> int:
+    """At least so many over all of the week; how many."""
+    picker, start = random.Random(week), week_start_us(week)
     accounts = events // _EVENTS_AN_ACCOUNT
     traffic = bundles(_EVENTS_A_REQUEST)
 
@@ -84,8 +96,8 @@ def _fill_week(bench: Bench, events: int) -> int:
 
     sent = 0
     while sent < events:
-        sent += _send(bench, next_request, 1.0)
-    _wait_for_release(bench)
+        sent += _send(bench, next_request, _FILL_S)
+    bench.tally.wait_everywhere()
     return sent
 
 
@@ -102,7 +114,7 @@ def _fill_histories(bench: Bench, accounts: int) -> list[str]:
                 body = bench.system.body(events[at : at + _EVENTS_A_POST])
                 client.post(bench.system.path, json=body).raise_for_status()
             bench.tally.add(HISTORY_EVENTS)
-    _wait_for_release(bench)
+    bench.tally.wait_everywhere()
     return names
 
 
@@ -117,38 +129,30 @@ def _send(bench: Bench, next_request: Callable[[], bytes], seconds: float) -> in
     return result.answers * _EVENTS_A_REQUEST
 
 
-def _wait_for_release(bench: Bench) -> None:
-    """Until every fan-out has applied everything, not only popularity."""
-    bench.tally.wait()
-    deadline = time.perf_counter() + _PATIENCE_S
-    while ask(bench.system.database, "SELECT EXISTS (SELECT FROM intake_log)"):
-        if time.perf_counter() > deadline:
-            raise SystemExit("the intake log does not become empty")
-        time.sleep(0.1)
+def _number(system: Running, query: str) -> float:
+    return float(str(ask(system.database, query)))
+
+
+def _blocks(system: Running) -> float:
+    """Bytes of the partitions of blocks and of their metadata, with indexes."""
+    partitions = _number(system, _SIZE.format(table="interaction_block"))
+    return partitions + _number(system, "SELECT pg_total_relation_size('block_metadata')")
 
 
 def _measure(system: Running, sent: int, report: Report) -> None:
-    execute(system.database, "VACUUM")
-
-    def number(query: str) -> float:
-        return float(str(ask(system.database, query)))
-
-    events = number("SELECT sum(event_count)::bigint FROM interaction_block WHERE sealed")
-    deltas = number("SELECT count(*) FROM interaction_block WHERE NOT sealed")
+    events = _number(system, "SELECT sum(event_count)::bigint FROM interaction_block WHERE sealed")
+    deltas = _number(system, "SELECT count(*) FROM interaction_block WHERE NOT sealed")
     if events != sent or deltas:
         raise SystemExit(f"{events:.0f} of {sent} interactions are in sealed blocks, {deltas:.0f} deltas are left")
-    blocks = number(_SIZE.format(table="interaction_block"))
-    metadata = number("SELECT pg_total_relation_size('block_metadata')")
-    ledger = number(_SIZE.format(table="event_ledger"))
-    weeks = number("SELECT count(*) FROM block_metadata")
-    data = number("SELECT sum(octet_length(data))::bigint FROM interaction_block")
+    weeks = _number(system, "SELECT count(*) FROM block_metadata")
+    data = _number(system, "SELECT sum(octet_length(data))::bigint FROM interaction_block")
+    ledger = _number(system, _SIZE.format(table="event_ledger"))
+    blocks = _blocks(system)
+    report.note(Section.DISK, ALL_BLOCKS, blocks / events)
+    report.note(Section.DISK, WITH_LEDGER, (blocks + ledger) / events)
+    report.note(Section.DISK, "the bytes inside the sealed blocks alone: bytes an event", data / events)
     report.note(Section.DISK, "events", events)
     report.note(Section.DISK, "events of an account's week", events / weeks)
-    report.note(Section.DISK, "sealed blocks, what is in them: bytes an event", data / events)
-    report.note(Section.DISK, ALL_BLOCKS, (blocks + metadata) / events)
-    report.note(Section.DISK, WITH_LEDGER, (blocks + metadata + ledger) / events)
+    report.note(Section.DISK, "weeks", _number(system, "SELECT count(DISTINCT week) FROM block_metadata"))
     execute(system.database, "VACUUM FULL")
-    full = number(_SIZE.format(table="interaction_block")) + number("SELECT pg_total_relation_size('block_metadata')")
-    report.note(
-        Section.DISK, "the sealed blocks and their metadata after a VACUUM FULL: bytes an event", full / events
-    )
+    report.note(Section.DISK, AFTER_FULL, _blocks(system) / events)

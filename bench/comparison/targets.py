@@ -89,14 +89,20 @@ def _reads(report: Report) -> list[Target]:
 
 
 def _space(report: Report) -> list[Target]:
-    return [
-        *(
-            Target(f"memory of {part}, the highest under load", 150, memory.highest(report, part), True, " MB")
-            for part in ("api", "worker")
-        ),
-        Target("on disk, sealed blocks", 60, report.values.get(rest.ALL_BLOCKS, []), True, " bytes an event"),
-        Target("the same with the ledger", 120, report.values.get(rest.WITH_LEDGER, []), True, " bytes an event"),
-    ]
+    found = []
+    for words, systems in (
+        ("PostgreSQL", (footfall.POSTGRES, footfall.TWO_PROCESSES)),
+        ("CQL", (footfall.CASSANDRA,)),
+    ):
+        for part in ("api", "worker"):
+            highest = memory.highest(report, systems, part)
+            found.append(
+                Target(f"memory of {part}, highest under load, blocks in {words}", 150, highest, True, " MB")
+            )
+    for name, bound in ((rest.FIRST_WEEK, 60), (rest.ALL_BLOCKS, 60), (rest.WITH_LEDGER, 120)):
+        words = f"on disk: {name.removesuffix(': bytes an event')}"
+        found.append(Target(words, bound, report.values.get(name, []), True, " bytes an event"))
+    return found
 
 
 def _took(report: Report, words: str, name: str, percent: float, bound_ms: float) -> Target:

@@ -18,8 +18,9 @@ NOTES = {
         "PostgreSQL's own processor time is not in that of the API. Beside writes, writes and reads are open loops."
     ),
     Section.DISK: (
-        "One past week of accounts at random through the front door, then `footfall blocks compact` and a plain "
-        "VACUUM. The files keep the room that deltas took, for the next ones; that is counted."
+        "Past weeks of accounts at random through the front door, one after the other, after each of them "
+        "`footfall blocks compact` and a plain VACUUM. The files keep the room that deltas took, for those of the "
+        "next week; that is counted. All ids are in the ledger, which forgets them after its window."
     ),
     Section.LIMITS: (
         "Each alone on the same machine in the same rounds. The load generator has a process of its own, as it does "
@@ -47,7 +48,9 @@ HOW = """\
 Round after round each system is started on its own folder, warmed, loaded and stopped; the order turns by one each
 round, and nothing else works meanwhile. A load's requests are built before the clock starts: views, Zipf(1.3) over
 10,000 products, uniform over 10,000 accounts. *Drained* counts from the first request until everything is in the
-system's counts. Latencies are HdrHistograms of three digits; compare.json has them whole.
+system's counts, *everywhere* until Footfall's blocks have it too and its log is empty; only then comes what is
+measured next. The milliseconds in the tables of loads are those of accepting. Latencies are HdrHistograms of three
+digits; compare.json has them whole.
 
 - **Footfall** is `footfall up` as it is, its blocks in PostgreSQL, or in a Cassandra that acknowledges before it
   syncs, as it does by default.

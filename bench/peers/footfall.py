@@ -50,5 +50,6 @@ def running(instance: Instance, name: str = POSTGRES) -> Running:
     port = int(instance.api_url.rsplit(":", 1)[1])
     pids = {part: pid for part, pid in instance.pids.items() if part.startswith(("api", "worker"))}
     return Running(
-        name, port, "/interaction", footfall_body, instance.postgres_url, "product_popularity", "/popularity/", pids
-    )
+        name, port, "/interaction", footfall_body, instance.postgres_url, "product_popularity", "/popularity/",
+        "SELECT EXISTS (SELECT FROM intake_log)", pids,
+    )  # fmt: skip

@@ -29,6 +29,8 @@ class Running:
     """With the columns product_id and view_count."""
     popularity: str | None = None
     """The path to read a product's popularity at, its id to be put behind; None: there is none but the table."""
+    busy: str | None = None
+    """A query that is true while something that was counted has still to go elsewhere; None: nothing has."""
     pids: Mapping[str, int] = field(default_factory=dict)
     """Its own processes that are worth a look, by name."""
 
@@ -42,6 +44,9 @@ class Running:
     def counted(self) -> int:
         """All views."""
         return views(self.database, self.table)
+
+    def is_busy(self) -> bool:
+        return self.busy is not None and bool(ask(self.database, self.busy))
 
 
 def views(database: str, table: str = "product_popularity") -> int:
