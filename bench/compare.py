@@ -40,7 +40,7 @@ SYSTEMS = {
     "temporal": temporal_a_request,
 }
 _QUICK_SYSTEMS = ("footfall", "footfall_2", "restate", "temporal")
-_QUICK = Plan(1, 1.5, 0.5, 6, 2, 50_000, 4, 50_000)
+_QUICK = Plan(1, 1.2, 0.5, 6, 2, 50_000, 4, 50_000)
 _MORE_OF_ITS_OWN = 3
 """Times the probes of the others, for Footfall, whose figure is held against a target."""
 

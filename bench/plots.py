@@ -47,11 +47,13 @@ def _bars(axes: Axes, title: str, series: Series, *, logarithmic: bool = False) 
     axes.set_title(title)
     if logarithmic:
         axes.set_xscale("log")
-        axes.set_xlim(left=1)
     for place, (middle, more) in enumerate(zip(medians, above, strict=True)):
         text = f" {middle:,.3g}" if middle < 100 else f" {middle:,.0f}"
         axes.annotate(text, (middle + more, place), va="center")
-    axes.margins(x=0.18)
+    if logarithmic:
+        axes.set_xlim(1, 6 * max(middle + more for middle, more in zip(medians, above, strict=True)))
+    else:
+        axes.margins(x=0.18)
 
 
 def percentiles(out: Path, title: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:

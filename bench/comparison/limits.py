@@ -19,6 +19,8 @@ from migrations.runner import migrate_postgres
 from store.blocks.postgres import PostgresBlockStore
 from store.postgres import create_pool
 
+_SHORTEST_S = 1.0
+
 FASTAPI_TOP = "FastAPI alone, a GET of the same bytes as /popularity/top, 32 connections: answers/s"
 CASSANDRA = "Cassandra alone, rows of 90 bytes in unlogged batches of 100: rows/s"
 
@@ -53,7 +55,7 @@ ALL_BY_100 = Writing("all that Footfall writes", EVERYTHING, 100)
 
 def limits(folder: Path, plan: Plan, report: Report, top: Path | None, *, cassandra: bool) -> None:
     """`top` is a file with the answer that FastAPI alone is to give to a GET."""
-    seconds = plan.seconds / 3
+    seconds = max(plan.seconds / 3, _SHORTEST_S)
     _generator(seconds / 2, report)
     with peer_postgres(folder) as database:
         asyncio.run(_footfall_tables(database))
