@@ -32,7 +32,7 @@ class Carrier:
         try:
             await self._client.start_workflow(
                 RECORD_INTERACTIONS,
-                BatchInput(batch_id, self._fan_outs),
+                BatchInput(batch_id, self._fan_outs, local_first=True),
                 id=str(batch_id),
                 task_queue=TASK_QUEUE,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,

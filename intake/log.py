@@ -80,21 +80,20 @@ class IntakeLog:
         edge = [event for event in events if event.late_too]
         undated = [event for event in events if event.day is None]
         late = [event for event in events if event.day == LATE_DAY]
+        dated = [event.day for event in certain] + [LATE_DAY] * len(edge), _ids(certain + edge)
+        undated_or_late = (
+            _ids(undated),
+            LATE_DAY,
+            [date_of(day_of(one.interaction.occurred_at)) for one in late],
+            _ids(late),
+        )
         data = encode_interactions([event.interaction for event in events])
+        row = new_id(), batch_id, data, len(events)
         with translated_errors():
-            known = await self._pool.fetchval(
-                _QUERIES["append"],
-                new_id(),
-                batch_id,
-                data,
-                len(events),
-                [event.day for event in certain] + [LATE_DAY] * len(edge),
-                _ids(certain + edge),
-                _ids(undated),
-                LATE_DAY,
-                [date_of(day_of(event.interaction.occurred_at)) for event in late],
-                _ids(late),
-            )
+            if undated or late:
+                known = await self._pool.fetchval(_QUERIES["append"], *row, *dated, *undated_or_late)
+            else:
+                known = await self._pool.fetchval(_QUERIES["append_dated"], *row, *dated)
         return {event_id.bytes for event_id in known}
 
     async def read(self, batch_id: UUID) -> list[IntakeRow]:

@@ -1,3 +1,22 @@
+-- name: append_dated
+-- `append` where the day of every event is certain, so that nothing has to be looked for in other days: the common case,
+-- at a fraction of the cost, since no partition but those written to is opened. Parameters as $1 to $6 there.
+WITH inserted AS (
+    INSERT INTO event_ledger (day, event_id, intake_id)
+    SELECT s.day, s.event_id, $1 FROM unnest($5::date[], $6::uuid[]) AS s (day, event_id) ORDER BY s.day, s.event_id
+    ON CONFLICT DO NOTHING
+    RETURNING day, event_id
+), known AS (
+    SELECT coalesce(array_agg(DISTINCT s.event_id), '{}') AS ids
+    FROM unnest($5::date[], $6::uuid[]) AS s (day, event_id)
+    WHERE (s.day, s.event_id) NOT IN (SELECT day, event_id FROM inserted)
+), logged AS (
+    INSERT INTO intake_log (intake_id, batch_id, accepted_at, event_count, duplicate_ids, events)
+    SELECT $1, $2, now(), $4 - cardinality(known.ids), known.ids, $3 FROM known
+    WHERE cardinality(known.ids) < $4
+)
+SELECT ids FROM known;
+
 -- name: append
 -- One group commit. $1 intake id, $2 batch id, $3 events, $4 their number; $5, $6 days and ids of the events
 -- whose day is certain, one at the window's edge twice; $7 ids of the events that carry no time of their own;

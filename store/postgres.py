@@ -47,6 +47,9 @@ async def create_pool(url: str, *, name: str, size: int, timeout_s: float) -> As
             "application_name": name,
             "statement_timeout": str(int(timeout_s * 1000)),
             "timezone": "UTC",
+            # Every statement here is prepared and run thousands of times. With arrays for parameters PostgreSQL would
+            # plan each run anew, which costs more than to run it: docs/performance/log.md.
+            "plan_cache_mode": "force_generic_plan",
         },
     )
     assert pool is not None  # noqa: S101  (its type allows for a pool created without a loop)
