@@ -29,6 +29,8 @@ class BatchInput:
 
     batch_id: UUID
     fan_outs: list[str]
+    local_first: bool = False
+    """Whether the first attempt of a step is a local activity; not in histories of before there was this field."""
 
 
 @dataclass(frozen=True, slots=True)

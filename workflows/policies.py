@@ -3,13 +3,19 @@
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
-from temporalio.workflow import ActivityCancellationType, ActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
 
 # Attempts are seen in the Temporal UI; the longest pause is what a mended store waits at the most.
 _FOR_EVER = RetryPolicy(
     initial_interval=timedelta(milliseconds=200),
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=30),
+)
+
+# The first attempt of a step, inside the worker that has the workflow's task: nothing of it is stored but its result.
+# Whatever goes wrong, the step is tried again as an activity that operators can see.
+FIRST_ATTEMPT = LocalActivityConfig(
+    start_to_close_timeout=timedelta(seconds=20), retry_policy=RetryPolicy(maximum_attempts=1)
 )
 
 # A batch of 10,000 interactions takes about a second, and beats every three; a worker that died is soon noticed.

@@ -1,11 +1,12 @@
 """The workflow that carries one batch of accepted interactions to every read model."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
     from domain.batch import (
@@ -23,6 +24,8 @@ with workflow.unsafe.imports_passed_through():
         ReleaseResult,
     )
     from workflows import policies
+
+_T = TypeVar("_T")
 
 EVENTS = SearchAttributeKey.for_int("FootfallEvents")
 ACCOUNTS = SearchAttributeKey.for_int("FootfallAccounts")
@@ -43,6 +46,9 @@ class RecordInteractions:
        finish.
     3. When all have applied the batch, `release` deletes its rows and marks. Rows that lack a mark stay; the
        sweeper carries them in another batch.
+
+    The first attempt of a step is a local activity: with healthy stores the whole batch is one task of Temporal's,
+    and its history a few events. Whatever fails is tried again as an activity, whose attempts the Temporal UI shows.
     """
 
     @workflow.init
@@ -58,12 +64,8 @@ class RecordInteractions:
         self._tell()
         await asyncio.gather(*(self._fan_out(name) for name in batch.fan_outs))
         self._index()
-        self._released = await workflow.execute_activity(
-            RELEASE,
-            ReleaseInput(batch.batch_id, batch.fan_outs),
-            result_type=ReleaseResult,
-            **policies.SHORT,
-        )
+        release = ReleaseInput(batch.batch_id, batch.fan_outs)
+        self._released = await self._execute(RELEASE, release, ReleaseResult, policies.SHORT)
         self._tell()
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._released
@@ -107,11 +109,8 @@ class RecordInteractions:
     async def _fan_out(self, name: str) -> None:
         while True:
             try:
-                self._applied[name] = await workflow.execute_activity(
-                    name,
-                    FanOutInput(self._batch.batch_id),
-                    result_type=FanOutResult,
-                    **policies.FAN_OUT,
+                self._applied[name] = await self._execute(
+                    name, FanOutInput(self._batch.batch_id), FanOutResult, policies.FAN_OUT
                 )
             except ActivityError as error:
                 if not isinstance(error.cause, ApplicationError):
@@ -122,6 +121,21 @@ class RecordInteractions:
             else:
                 self._tell()
                 return
+
+    async def _execute(self, name: str, argument: object, result_type: type[_T], policy: ActivityConfig) -> _T:
+        """A step of the batch: first inside this workflow's task, then, if that fails, as an activity of its own."""
+        if self._batch.local_first:
+            try:
+                first: _T = await workflow.execute_local_activity(
+                    name, argument, result_type=result_type, **policies.FIRST_ATTEMPT
+                )
+            except ActivityError as error:
+                if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+                    raise
+            else:
+                return first
+        result: _T = await workflow.execute_activity(name, argument, result_type=result_type, **policy)
+        return result
 
     async def _wait_parked(self, name: str, reason: str) -> None:
         self._parked[name] = reason
