@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 
 from api import health, history, interaction, metrics, popularity, receipts
+from api.hot_routes import Endpoint, HotRoutes
 from api.limits import BodyLimit
 from api.problems import add_problem_handlers
 from api.schemas import InteractionIn, InteractionsIn
@@ -21,6 +22,15 @@ _ROUTERS = (
     metrics.router,
 )
 
+_HOT: dict[tuple[str, str], Endpoint] = {
+    (method, prefix + path): endpoint
+    for prefix in ("", _LEGACY_PREFIX)
+    for method, path, endpoint in (
+        ("POST", "/interaction", interaction.record_interactions),
+        ("GET", "/popularity/top", popularity.top_products_at_once),
+    )
+}
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
@@ -33,6 +43,7 @@ def create_app(lifespan: Lifespan, *, version: str, max_body_bytes: int) -> Fast
         lifespan=lifespan,
         redirect_slashes=False,
     )
+    app.add_middleware(HotRoutes, endpoints=_HOT)
     app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
     add_problem_handlers(app)
     for router in _ROUTERS:

@@ -130,6 +130,8 @@ def _check_media_type(request: Request) -> None:
 
 
 def _partial(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
     value = request.query_params.get("partial", "false")
     if value.lower() not in _SWITCH:
         raise invalid("partial", f"true or false, not {value!r}", place="query")

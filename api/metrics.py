@@ -1,7 +1,18 @@
 """What the front door counts; GET /metrics has it as Prometheus text."""
 
+import os
+
 from fastapi import APIRouter, Request, Response
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
 
 ACCEPTED = Counter("footfall_interactions_accepted", "Interactions accepted.")
 DUPLICATES = Counter("footfall_interactions_duplicate", "Interactions that were known already.")
@@ -11,8 +22,14 @@ COMMIT_SECONDS = Histogram(
     "From a valid request to its commit.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
-BACKLOG_EVENTS = Gauge("footfall_backlog_events", "Interactions accepted and not yet in every read model.")
-BACKLOG_AGE_SECONDS = Gauge("footfall_backlog_age_seconds", "Age of the oldest of these.")
+BACKLOG_EVENTS = Gauge(
+    "footfall_backlog_events",
+    "Interactions accepted and not yet in every read model.",
+    multiprocess_mode="mostrecent",
+)
+BACKLOG_AGE_SECONDS = Gauge(
+    "footfall_backlog_age_seconds", "Age of the oldest of these.", multiprocess_mode="mostrecent"
+)
 
 router = APIRouter(tags=["operations"])
 
@@ -23,4 +40,13 @@ async def metrics(request: Request) -> Response:
     backlog = request.state.services.backlog
     BACKLOG_EVENTS.set(backlog.events)
     BACKLOG_AGE_SECONDS.set(backlog.oldest_age_s())
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
+
+
+def _registry() -> CollectorRegistry:
+    """With several API processes: what all of them counted, those that ended included."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    together = CollectorRegistry()
+    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return together

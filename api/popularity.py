@@ -1,8 +1,10 @@
 """GET /popularity: the products that people care about, straight from their table."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -20,7 +22,10 @@ router = APIRouter(tags=["popularity"])
 
 Window = Literal["all", "1d", "7d", "30d"]
 
+_WINDOWS: dict[str, Window] = {"all": "all", "1d": "1d", "7d": "7d", "30d": "30d"}
 _DAYS: dict[Window, int] = {"1d": 1, "7d": 7, "30d": 30}
+_LIMIT = re.compile("[1-9][0-9]?|100", re.ASCII)
+_LONGEST_CURSOR = 1_024
 
 
 class _Place(NamedTuple):
@@ -34,11 +39,23 @@ class _Place(NamedTuple):
 async def top_products(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(max_length=1_024)] = None,
+    cursor: Annotated[str | None, Query(max_length=_LONGEST_CURSOR)] = None,
     window: Annotated[Window, Query(description="all, or the last so many UTC days, today included.")] = "all",
 ) -> Response:
     """Products by score, highest first."""
-    services: Services = request.state.services
+    return await _top(request.state.services, limit, cursor, window)
+
+
+async def top_products_at_once(request: Request) -> Response | None:
+    """The same without the framework; None where the parameters are its to judge."""
+    given = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    limit, window, cursor = given.pop("limit", "20"), given.pop("window", "all"), given.pop("cursor", None)
+    if given or window not in _WINDOWS or _LIMIT.fullmatch(limit) is None or len(cursor or "") > _LONGEST_CURSOR:
+        return None
+    return await _top(request.state.services, int(limit), cursor, _WINDOWS[window])
+
+
+async def _top(services: Services, limit: int, cursor: str | None, window: Window) -> Response:
     as_of = datetime.now(UTC)
     first_day = as_of.date() - timedelta(days=_DAYS[window] - 1) if window != "all" else None
     after = None

@@ -113,6 +113,12 @@ def problem_of(error: FootfallError) -> Problem:
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "An error that nobody foresaw.")
 
 
+def own_error_response(request: Request, error: FootfallError) -> Response:
+    if isinstance(error, PermanentError | TransientError):
+        _log.error("%s %s: %s", request.method, request.url.path, error)
+    return problem_response(request, problem_of(error))
+
+
 def add_problem_handlers(app: FastAPI) -> None:
     """Makes every error answer of `app` a problem."""
     app.add_exception_handler(Problem, _on_problem)
@@ -129,9 +135,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_own_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FootfallError)  # noqa: S101
-    if isinstance(error, PermanentError | TransientError):
-        _log.error("%s %s: %s", request.method, request.url.path, error)
-    return problem_response(request, problem_of(error))
+    return own_error_response(request, error)
 
 
 async def _on_invalid_parameters(request: Request, error: Exception) -> Response:

@@ -1,8 +1,11 @@
 """The API process: the front door and the reads."""
 
 import asyncio
-import gc
 import logging
+import os
+import signal
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -10,7 +13,9 @@ from importlib.metadata import version
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from temporalio.client import Client
+from uvicorn.supervisors import Multiprocess
 
 from activities import FAN_OUTS
 from api.app import create_app
@@ -25,7 +30,10 @@ from intake.ledger import LedgerDays, LedgerPartitions
 from intake.log import IntakeLog
 from intake.receipts import Receipts
 from intake.releases import Releases
+from runtime.children import die_with_parent
+from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
+from runtime.limits import allow_many_connections, leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within
@@ -36,6 +44,7 @@ _log = logging.getLogger(__name__)
 # Commits have connections of their own, so that slow reads never keep an interaction out.
 _COMMIT_CONNECTIONS = 3
 _NAME = "footfall api"
+_ACCEPTED_AT_A_TURN = 16
 _LEDGER_EVERY_S = 3600.0
 _AGAIN_AFTER_S = 1.0
 
@@ -50,27 +59,60 @@ _TEMPORAL_CHECK = timedelta(seconds=2)
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
+    allow_many_connections()
+    if settings.api_processes == 1:
+        config = uvicorn.Config(_app(settings), **_serving(settings))
+        uvicorn.Server(config).run(_listening(config))
+        return
+    with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
+        # Read by prometheus_client where it is imported, that is in the processes started now: they count together.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        config = uvicorn.Config("runtime.api_process:one_of_many", factory=True, **_serving(settings))
+        Multiprocess(config, _listening(config)).run()
+
+
+def _listening(config: uvicorn.Config) -> list[socket.socket]:
+    """One listening socket, several times: the loop accepts one connection of each at every turn (libuv 1.45), and
+    at a turn a busy process works off many requests.
+    """
+    one = config.bind_socket()
+    return [one, *(one.dup() for _ in range(_ACCEPTED_AT_A_TURN - 1))]
+
+
+def one_of_many() -> FastAPI:
+    """The application of one of several processes that uvicorn runs on one socket."""
+    die_with_parent(signal.SIGKILL)
+    settings = connected_settings()
+    set_up_logging(settings.log_level)
+    return _app(settings)
+
+
+def _app(settings: Settings) -> FastAPI:
     app = create_app(
         lambda _app: open_services(settings),
         version=version("footfall"),
         max_body_bytes=settings.max_body_bytes,
     )
-    gc.freeze()  # what is loaded now stays: the collector need not look at it again
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
+    leave_garbage_longer()
+    return app
+
+
+def _serving(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.api_processes,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": [str(network) for network in settings.trusted_proxies],
+        "timeout_graceful_shutdown": _SHUTDOWN_S,
+    }
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ def spawn(command: Command) -> "subprocess.Popen[bytes]":
             extra_groups=[] if command.user else None,
             cwd="/" if command.user else None,
             start_new_session=True,
-            preexec_fn=_die_with_parent(command.kill_signal),  # noqa: PLW1509  (one prctl, no Python locks)
+            preexec_fn=_death_request(command.kill_signal),  # noqa: PLW1509  (one prctl, no Python locks)
         )
 
 
@@ -69,7 +69,14 @@ def log_tail(log_file: Path, lines: int = 15) -> str:
     return "\n".join(log_file.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _die_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
+def die_with_parent(sign: signal.Signals) -> None:
+    """On Linux, has the kernel send this process a signal when the thread that started it ends."""
+    request = _death_request(sign)
+    if request is not None:
+        request()
+
+
+def _death_request(sign: signal.Signals) -> Callable[[], None] | None:
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None, use_errno=True)

@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     port: int = Field(
         8000, ge=0, le=65535, description="Port of the API; `footfall up` takes a free one where it is taken."
     )
+    api_processes: int = Field(
+        1,
+        ge=1,
+        le=128,
+        description="Processes that share the API's port; one uses one core. SIGHUP replaces them one by one.",
+    )
     data_dir: Path = Field(Path(".footfall"), description="Folder of the embedded servers' data, for `footfall up`.")
 
     postgres_url: SecretStr | None = Field(

@@ -9,7 +9,7 @@ from typing import Any
 
 import uvloop
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import FAN_OUTS
@@ -29,6 +29,7 @@ from intake.log import IntakeLog
 from intake.sweeper import Sweeper
 from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
 from runtime.housekeeping import keep_house, schedule_housekeeping
+from runtime.limits import leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within, stop_event, unless_stopped
@@ -54,6 +55,7 @@ _END_S = 28.0
 def run(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT, then finishes what is under way."""
     set_up_logging(settings.log_level)
+    leave_garbage_longer()
     uvloop.run(work(settings))
 
 
@@ -135,7 +137,7 @@ def _worker(
             *rebuilding.activities(),
             Recounting(resources.pool, resources.blocks).recount,
         ],
-        workflow_runner=workflow_runner(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,
     )
