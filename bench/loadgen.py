@@ -24,6 +24,9 @@ import uvloop
 from bench.latency import Latency
 from runtime.ports import free_port
 
+# A connection is there for its client before the server has accepted it, which a busy server is slow to do.
+_ACCEPT_S = 0.0002
+
 NextRequest = Callable[[], bytes]
 
 
@@ -74,6 +77,7 @@ class Connection(asyncio.Protocol):
     def send(self, request: bytes, started: float) -> None:
         assert self._transport is not None
         self.busy, self._started = True, started
+        self._run.under_way += 1
         self._missing, self._head = -1, b""
         self._transport.write(request)
 
@@ -90,6 +94,7 @@ class Connection(asyncio.Protocol):
             self._missing -= len(data)
         if self._missing <= 0:
             self.busy = False
+            self._run.under_way -= 1
             self._run.answered(self._status, self._started)
             self._run.idle(self)
 
@@ -107,19 +112,34 @@ def _content_length(head: bytes) -> int:
 
 
 class _Run:
-    def __init__(self, next_request: NextRequest, deadline: float, rate: float | None) -> None:
+    def __init__(self, next_request: NextRequest, rate: float | None) -> None:
         self.result = Result()
         self._next_request = next_request
-        self._deadline = deadline
+        self._deadline: float | None = None
         self._rate = rate
         self._open: set[Connection] = set()
         self._idle: deque[Connection] = deque()
         self._due: deque[float] = deque()
         self.finished = asyncio.Event()
+        self.under_way = 0
         self._over = False
+
+    def begin(self, deadline: float) -> None:
+        """All connections are there: to open thousands takes seconds, which are not the server's."""
+        self._deadline = deadline
+        for connection in list(self._open):
+            self.idle(connection)
+        self._check_finished()
+
+    def take(self) -> Result:
+        """What was seen since the last time; the run goes on."""
+        taken, self.result = self.result, Result()
+        return taken
 
     def idle(self, connection: Connection) -> None:
         self._open.add(connection)
+        if self._deadline is None:
+            return
         now = time.perf_counter()
         if self._rate is not None:
             self._idle.append(connection)
@@ -135,13 +155,15 @@ class _Run:
 
     def lost(self, connection: Connection) -> None:
         self._open.discard(connection)
-        if connection.busy:
-            connection.busy = False
+        self.under_way -= connection.busy
+        if connection.busy or self._deadline is None:  # the latter was closed before it could ask for anything
             self.result.cut += 1
+        connection.busy = False
         self._check_finished()
 
     async def pace(self, rate: float) -> None:
         """Open loop: makes requests due at their intended times, whether or not a connection is free."""
+        assert self._deadline is not None
         start, made = time.perf_counter(), 0
         while (now := time.perf_counter()) < self._deadline:
             while start + made / rate <= now:
@@ -159,8 +181,10 @@ class _Run:
                 connection.send(self._next_request(), self._due.popleft())
 
     def _check_finished(self) -> None:
+        if self._deadline is None:
+            return
         over = time.perf_counter() >= self._deadline if self._rate is None else self._over and not self._due
-        if (over and not any(one.busy for one in self._open)) or not self._open:
+        if (over and not self.under_way) or not self._open:
             self.finished.set()
 
     def close(self) -> None:
@@ -168,30 +192,66 @@ class _Run:
             connection.close()
 
 
+@dataclass(frozen=True)
+class Intervals:
+    """A load that is looked at while it runs."""
+
+    seconds: float
+    seen: Callable[[Result], None]
+    """Told of each interval in turn; the last one is what the load returns."""
+
+    async def look(self, run: _Run) -> None:
+        due = time.perf_counter()
+        while True:
+            began, due = time.perf_counter(), due + self.seconds
+            await asyncio.sleep(due - began)
+            taken = run.take()
+            taken.seconds = time.perf_counter() - began
+            self.seen(taken)
+
+
 async def _load(
-    host: str, port: int, next_request: NextRequest, connections: int, seconds: float, rate: float | None
+    host: str,
+    port: int,
+    next_request: NextRequest,
+    connections: int,
+    seconds: float,
+    rate: float | None,
+    intervals: Intervals | None,
 ) -> Result:
-    started = time.perf_counter()
-    run = _Run(next_request, started + seconds, rate)
+    run = _Run(next_request, rate)
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(run), host, port)
+    await asyncio.sleep(connections * _ACCEPT_S)
+    started = time.perf_counter()
+    run.begin(started + seconds)
+    looking = None if intervals is None else asyncio.create_task(intervals.look(run))
     if rate is not None:
         await run.pace(rate)
     await run.finished.wait()
+    if looking is not None:
+        looking.cancel()
     run.result.seconds = time.perf_counter() - started
     run.close()
     return run.result
 
 
 def load(
-    host: str, port: int, next_request: NextRequest, *, connections: int, seconds: float, rate: float | None = None
+    host: str,
+    port: int,
+    next_request: NextRequest,
+    *,
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
+    intervals: Intervals | None = None,
 ) -> Result:
     """Runs one load in this process; `rate` requests a second make it an open loop.
 
     The last answers are waited for. Connections that the server cuts are counted, and not opened again.
     """
-    return uvloop.run(_load(host, port, next_request, connections, seconds, rate))
+    return uvloop.run(_load(host, port, next_request, connections, seconds, rate, intervals))
 
 
 def post(host: str, path: str, body: bytes) -> bytes:

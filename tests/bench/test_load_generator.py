@@ -2,12 +2,13 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from bench.loadgen import Result, load, post
+from bench.loadgen import Intervals, Result, load, post
 
 _OK = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}"
 _REQUEST = post("127.0.0.1", "/interaction", b"{}")
@@ -79,6 +80,32 @@ def test_an_open_loop_counts_a_stall_against_all_who_were_to_start_in_it() -> No
         result = load("127.0.0.1", port, lambda: _REQUEST, connections=1, seconds=1, rate=100)
     assert sum(latency > 50_000 for latency in result.latencies_us) > 20
     assert result.latency.max_ms > 450
+
+
+def test_a_load_can_be_looked_at_while_it_runs() -> None:
+    seen: list[Result] = []
+    with _server([_OK]) as port:
+        rest = load(
+            "127.0.0.1",
+            port,
+            lambda: _REQUEST,
+            connections=2,
+            seconds=0.5,
+            rate=200,
+            intervals=Intervals(0.2, seen.append),
+        )
+    assert seen
+    assert all(one.answers and one.seconds > 0.1 for one in seen)
+    assert rest.answers < 100 - seen[0].answers + 2
+
+
+def test_the_time_to_open_the_connections_is_not_the_servers() -> None:
+    with _server([_OK]) as port:
+        started = time.perf_counter()
+        result = load("127.0.0.1", port, lambda: _REQUEST, connections=400, seconds=0.2)
+        whole = time.perf_counter() - started
+    assert result.answers > 400
+    assert whole - result.seconds > 400 * 0.0002
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(0, 1.0), (50, 50.0), (99, 99.0), (100, 100.0)])
