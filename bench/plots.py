@@ -76,12 +76,31 @@ def _nines(percent: float) -> float:
 
 def lines(out: Path, title: str, x: str, y: str, series: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     """A line a label through its points, both axes logarithmic: a cost that grows in proportion is a slope of one."""
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 4.5 + 0.1 * len(series)), layout="constrained")
     for label, points in series.items():
         axes.plot(*zip(*points, strict=True), marker="o", label=label)
     axes.set(title=title, xlabel=x, ylabel=y, xscale="log", yscale="log")
     axes.grid(which="both", alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=2, fontsize="small")
+    _save(figure, out)
+
+
+def timeline(
+    out: Path, title: str, x: str, panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]]
+) -> None:
+    """Panels above each other over the same times, both axes linear and from 0: y label → label → points."""
+    figure, places = plt.subplots(
+        len(panels), figsize=(11, 2.6 * len(panels)), sharex=True, squeeze=False, layout="constrained"
+    )
+    for axes, (unit, series) in zip(places[:, 0], panels.items(), strict=True):
+        for label, points in series.items():
+            axes.plot(*zip(*points, strict=True), linewidth=1, label=label)
+        axes.set_ylabel(unit)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small")
+    places[0, 0].set_title(title)
+    places[-1, 0].set_xlabel(x)
     _save(figure, out)
 
 
