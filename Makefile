@@ -32,7 +32,7 @@ fmt: $(INSTALLED) ## format, and mend what lint can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-bench: $(INSTALLED) ## measure all, also beside others (two hours; Java, Maven, npm), write docs/performance/
+bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Java, Maven, npm), write docs/performance/
 	$(PYTHON) -m bench.spine --out docs/performance
 	$(PYTHON) -m bench.compare --out docs/performance
 	$(PYTHON) -m bench.block_format --out docs/performance
@@ -40,6 +40,8 @@ bench: $(INSTALLED) ## measure all, also beside others (two hours; Java, Maven, 
 	$(PYTHON) -m bench.compaction_strategies --out docs/performance
 	$(PYTHON) -m bench.replay --out docs/performance
 	$(PYTHON) -m bench.rebuild --out docs/performance
+	$(PYTHON) -m bench.growth --out docs/performance
+# By hand, on a machine that does nothing else for an hour and some minutes: python -m bench.soak --out docs/performance
 
 bench-quick: $(INSTALLED) ## Footfall beside others, once and shortly (two minutes; npm); writes nothing
 	$(PYTHON) -m bench.compare --quick
