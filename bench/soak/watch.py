@@ -15,7 +15,8 @@ import httpx
 import msgspec
 import psutil
 
-from bench.probe import visible_after_ms
+from bench.peers.footfall import running
+from bench.visible import Prober
 from runtime.instance import Instance
 
 INTERVAL_S = 10.0
@@ -85,9 +86,10 @@ class Watch:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def keep_probing(self) -> None:
-        port = int(self._instance.api_url.rsplit(":", 1)[1])
+        prober = Prober(running(self._instance))
         while not self._enough.is_set():
-            self._visible.append(await visible_after_ms(port))
+            [seen_us] = await prober.one_by_one(1)
+            self._visible.append(seen_us / 1000)
             self.probes += 1
             await asyncio.sleep(random.uniform(*_PROBES_APART_S))
 
