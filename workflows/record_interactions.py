@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.workflow import ActivityConfig
 
 with workflow.unsafe.imports_passed_through():
@@ -123,14 +123,14 @@ class RecordInteractions:
                 return
 
     async def _execute(self, name: str, argument: object, result_type: type[_T], policy: ActivityConfig) -> _T:
-        """A step of the batch: first inside this workflow's task, then, if that fails, as an activity of its own."""
+        """A step of the batch: first inside this workflow's task; if that fails, whatever it is, as an activity."""
         if self._batch.local_first:
             try:
                 first: _T = await workflow.execute_local_activity(
                     name, argument, result_type=result_type, **policies.FIRST_ATTEMPT
                 )
-            except ActivityError as error:
-                if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+            except (ActivityError, ApplicationError) as error:
+                if is_cancelled_exception(error):
                     raise
             else:
                 return first

@@ -39,13 +39,19 @@ class Carriage:
 
     client: Client
     queue: str
+    local_first: bool
     calls: list[str] = field(default_factory=list)
     parked: list[tuple[str, str]] = field(default_factory=list)
     persist: Callable[[], FanOutResult] = lambda: RESULT
     popularity: Callable[[], FanOutResult] = lambda: RESULT
 
+    @property
+    def attempts(self) -> int:
+        """How often a step that fails for good is tried."""
+        return 2 if self.local_first else 1
+
     async def start(self) -> WorkflowHandle[RecordInteractions, ReleaseResult]:
-        batch = BatchInput(new_id(), ["persist", "popularity"])
+        batch = BatchInput(new_id(), ["persist", "popularity"], local_first=self.local_first)
         return await self.client.start_workflow(
             RecordInteractions.run, batch, id=str(batch.batch_id), task_queue=self.queue
         )
@@ -97,8 +103,9 @@ def worker_of(doubles: Doubles) -> Worker:
     )
 
 
-@pytest.fixture
-async def carriage(temporal_client: Client) -> AsyncIterator[Carriage]:
-    made = Carriage(temporal_client, f"test-{uuid4()}")
+@pytest.fixture(params=[True, False], ids=["local_first", "activities"])
+async def carriage(temporal_client: Client, request: pytest.FixtureRequest) -> AsyncIterator[Carriage]:
+    """Of batches as they are started now, and of those from before first attempts were local."""
+    made = Carriage(temporal_client, f"test-{uuid4()}", request.param)
     async with worker_of(made):
         yield made

@@ -24,28 +24,32 @@ __all__ = ["compactor", "rebuilder"]
 FOLDER = Path(__file__).parent / "histories"
 
 
+def _file(name: str, carriage: Carriage) -> Path:
+    return FOLDER / f"{name}{'_local_first' if carriage.local_first else ''}.json"
+
+
 async def test_record_all_done(carriage: Carriage) -> None:
     handle = await carriage.start()
     await handle.result()
-    (FOLDER / "all_done.json").write_text((await handle.fetch_history()).to_json())
+    _file("all_done", carriage).write_text((await handle.fetch_history()).to_json())
 
 
 async def test_record_parked_and_replayed(carriage: Carriage) -> None:
-    carriage.popularity = Failing(1, permanent=True)
+    carriage.popularity = Failing(carriage.attempts, permanent=True)
     handle = await carriage.start()
 
     async def is_parked() -> None:
         assert carriage.parked
 
     await eventually(is_parked)
-    (FOLDER / "parked.json").write_text((await handle.fetch_history()).to_json())
+    _file("parked", carriage).write_text((await handle.fetch_history()).to_json())
     await handle.execute_update(RecordInteractions.replay, [])
     await handle.result()
-    (FOLDER / "parked_and_replayed.json").write_text((await handle.fetch_history()).to_json())
+    _file("parked_and_replayed", carriage).write_text((await handle.fetch_history()).to_json())
 
 
 async def test_record_discarded(carriage: Carriage) -> None:
-    carriage.popularity = Failing(1, permanent=True)
+    carriage.popularity = Failing(carriage.attempts, permanent=True)
     handle = await carriage.start()
 
     async def is_parked() -> None:
@@ -54,7 +58,14 @@ async def test_record_discarded(carriage: Carriage) -> None:
     await eventually(is_parked)
     await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
     await handle.result()
-    (FOLDER / "discarded.json").write_text((await handle.fetch_history()).to_json())
+    _file("discarded", carriage).write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_a_second_attempt(carriage: Carriage) -> None:
+    carriage.popularity = Failing(1, permanent=False)
+    handle = await carriage.start()
+    await handle.result()
+    _file("second_attempt", carriage).write_text((await handle.fetch_history()).to_json())
 
 
 async def test_record_compaction(compactor: Compactor) -> None:

@@ -64,8 +64,26 @@ async def test_transient_faults_are_retried_until_they_pass(carriage: Carriage) 
     assert carriage.parked == []
 
 
+async def test_what_works_at_once_is_one_task_and_what_fails_once_is_an_activity(carriage: Carriage) -> None:
+    if not carriage.local_first:
+        assert await _activities_of(carriage) == ["persist", "popularity", "release"]
+        return
+    assert await _activities_of(carriage) == []
+    carriage.popularity = Failing(1, permanent=False)
+    assert await _activities_of(carriage) == ["popularity"]
+
+
+async def _activities_of(carriage: Carriage) -> list[str]:
+    """Those that Temporal itself scheduled for a batch, and so shows with their attempts."""
+    handle = await carriage.start()
+    await handle.result()
+    events = (await handle.fetch_history()).events
+    scheduled = [one.activity_task_scheduled_event_attributes for one in events]
+    return sorted(one.activity_type.name for one in scheduled if one.activity_type.name)
+
+
 async def test_a_permanent_fault_parks_one_fan_out_until_it_is_replayed(carriage: Carriage) -> None:
-    carriage.popularity = Failing(1, permanent=True)
+    carriage.popularity = Failing(carriage.attempts, permanent=True)
     handle = await carriage.start()
 
     async def is_parked() -> None:
@@ -83,7 +101,7 @@ async def test_a_permanent_fault_parks_one_fan_out_until_it_is_replayed(carriage
 
 
 async def test_what_is_not_parked_can_not_be_replayed(carriage: Carriage) -> None:
-    carriage.popularity = Failing(1, permanent=True)
+    carriage.popularity = Failing(carriage.attempts, permanent=True)
     handle = await carriage.start()
 
     async def is_parked() -> None:
@@ -123,13 +141,13 @@ async def test_a_parked_fan_out_can_be_discarded_with_a_reason(carriage: Carriag
     assert await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop")) == ["popularity"]
     assert await handle.result() == ReleaseResult(1, 0)
     assert carriage.calls[-2:] == ["discard popularity: a test shop", "release persist popularity"]
-    assert carriage.calls.count("popularity") == 1
+    assert carriage.calls.count("popularity") == carriage.attempts
     assert await _attribute(handle, PARKED) in (None, [])
     assert "**discarded**. a test shop" in await _details(handle)
 
 
 async def test_a_fan_out_that_is_parked_again_after_its_replay_can_be_discarded(carriage: Carriage) -> None:
-    carriage.popularity = Failing(2, permanent=True)
+    carriage.popularity = Failing(2 * carriage.attempts, permanent=True)
     handle = await carriage.start()
 
     async def parked(times: int) -> None:
