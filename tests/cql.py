@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,12 +15,14 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, N
 from cassandra.policies import RoundRobinPolicy
 
 from runtime.cassandra.jars import why_not
-from runtime.cassandra.server import HOST, LOCAL_DC, PASSWORD, USERNAME, CassandraServer
+from runtime.cassandra.server import HOST, LOCAL_DC, PASSWORD, USERNAME, CassandraServer, Ring
 from store.cql import CqlCluster
 
 _SCYLLA_IMAGE = "scylladb/scylla:6.2"
 _CQL_PORT = 9042
 _PATIENCE_S = 180.0
+_HOSTS = (HOST, "127.0.0.2", "127.0.0.3")
+_SMALL_HEAP_MB = 512
 
 
 @contextmanager
@@ -40,6 +43,42 @@ def cql_server(folder: Path) -> Iterator[CqlCluster]:
             yield cluster
     else:
         _give_up(f"no CQL server for the tests: for Cassandra, {lacking}; for ScyllaDB, no Docker engine answers")
+
+
+@contextmanager
+def three_nodes(folder: Path) -> Iterator[list[CassandraServer]]:
+    """A Cassandra cluster of three, its nodes as quick to lose acknowledged writes as the servers are by default."""
+    lacking = why_not() or next((f"no address {host}" for host in _HOSTS if not _is_ours(host)), None)
+    if lacking is not None:
+        _give_up(f"no three Cassandra nodes: {lacking}")
+    ring = Ring.of(*_HOSTS)
+    nodes = [
+        CassandraServer(
+            folder / host, folder / f"{host}-logs", heap_mb=_SMALL_HEAP_MB, durable=False, ring=ring, host=host
+        )
+        for host in _HOSTS
+    ]
+    try:
+        for node in nodes:
+            node.launch()
+        for node in nodes:
+            node.wait_until_ready()
+        yield nodes
+    finally:
+        for node in nodes:
+            if node.process is not None:
+                node.process.kill()  # nobody wants its data: no need to have it written out
+            node.stop()
+
+
+def _is_ours(host: str) -> bool:
+    """All of 127.0.0.0/8 is a Linux machine's own; others have 127.0.0.1 alone."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+        return True
 
 
 def _give_up(reason: str) -> None:

@@ -46,7 +46,7 @@ class Stack:
     def start(self, *names: str) -> None:
         self.start_unready(*(names or ("worker", "api")))
         if "api" in (names or ("api",)):
-            self._wait_until_ready()
+            self.wait_until_ready()
 
     def start_unready(self, *names: str) -> None:
         for name in names:
@@ -69,7 +69,7 @@ class Stack:
         process.send_signal(sign)
         process.wait(_PATIENCE_S)
 
-    def _wait_until_ready(self) -> None:
+    def wait_until_ready(self) -> None:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:

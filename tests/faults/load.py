@@ -23,6 +23,8 @@ class Sent:
     bodies: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     acknowledged: set[UUID] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
+    sums: Counter[str] = field(default_factory=Counter)
+    """Of the answers of 202: how many were accepted, and how many duplicates."""
 
 
 class Load:
@@ -30,7 +32,7 @@ class Load:
 
     def __init__(self, urls: list[str], prefix: str, seed: int) -> None:
         self._urls = urls
-        self._prefix = prefix
+        self.prefix = prefix
         self._random = random.Random(seed)
         self.sent = Sent()
         self.hang_up_share = 0.0
@@ -48,10 +50,15 @@ class Load:
         sums: Counter[str] = Counter()
         async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
             for at in range(0, len(bodies), 500):
-                answer = await http.post(f"{self._urls[0]}/interaction", json={"interactions": bodies[at : at + 500]})
-                answer.raise_for_status()
-                sums.update({key: answer.json()[key] for key in ("accepted", "duplicates")})
+                for url, part in self._parts(bodies[at : at + 500]).items():
+                    answer = await http.post(f"{url}/interaction", json={"interactions": part})
+                    answer.raise_for_status()
+                    sums.update(_sums(answer))
         return sums
+
+    def _parts(self, bodies: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Where what goes that is sent again."""
+        return {self._urls[0]: bodies}
 
     async def _client(self, url: str, ends: float) -> None:
         loop = asyncio.get_running_loop()
@@ -78,15 +85,16 @@ class Load:
             self.sent.answers[str(answer.status_code)] += 1
             if answer.status_code == httpx.codes.ACCEPTED:
                 self.sent.acknowledged |= {UUID(one["event_id"]) for one in bodies}
+                self.sent.sums.update(_sums(answer))
 
     def _make(self) -> dict[str, Any]:
         picker = self._random
         body: dict[str, Any] = {
             "event_id": str(UUID(int=picker.getrandbits(128), version=4)),
-            "account_id": f"{self._prefix}a{picker.randrange(40)}",
+            "account_id": f"{self.prefix}a{picker.randrange(40)}",
             "event_type": picker.choice(_TYPES),
             "ref_type": picker.choice(["Product", "Product", "Category"]),
-            "ref_id": f"{self._prefix}p{picker.randrange(60)}",
+            "ref_id": f"{self.prefix}p{picker.randrange(60)}",
         }
         if picker.random() < 0.9:  # others have the time of their arrival
             weeks = picker.choice([0, 0, 0, 0, 3, 12])
@@ -94,3 +102,8 @@ class Load:
             body["occurred_at"] = (datetime.now(UTC) - ago).isoformat()
         self.sent.bodies[UUID(body["event_id"])] = body
         return body
+
+
+def _sums(answer: httpx.Response) -> dict[str, int]:
+    told: dict[str, int] = answer.json()
+    return {key: told[key] for key in ("accepted", "duplicates")}
