@@ -13,6 +13,7 @@ from api.problems import invalid
 from api.responses import json_response, problems
 from api.schemas import MAX_ID, EventType, HistoryOut
 from api.services import Services
+from api.sharding import check_shard
 from domain.item import items_of
 from domain.week import WEEKS_KEPT, to_us
 from intake.ledger import now_us
@@ -31,7 +32,7 @@ class _Place(NamedTuple):
     event_id: bytes
 
 
-@router.get("/interactions/{account_id:text}", response_model=HistoryOut, responses=problems(422, 503))
+@router.get("/interactions/{account_id:text}", response_model=HistoryOut, responses=problems(421, 422, 503))
 async def account_interactions(
     request: Request,
     account_id: Annotated[str, Path(min_length=1, max_length=MAX_ID)],
@@ -43,6 +44,7 @@ async def account_interactions(
 ) -> Response:
     """What an account did, newest first."""
     services: Services = request.state.services
+    check_shard(services.shard, [account_id])
     place = None if cursor is None else read_cursor(cursor, _Place)
     if place is None:
         from_us_, to_us_ = _range(from_, to)

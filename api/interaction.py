@@ -13,6 +13,7 @@ from api.problems import RETRY_AFTER_S, Problem, invalid
 from api.responses import problems
 from api.schemas import AcceptedOut
 from api.services import Services
+from api.sharding import check_shard
 from api.stamping import LONGEST_USER_AGENT, Stamp, stamp
 from domain.errors import FootfallError
 from domain.ids import id_text
@@ -45,7 +46,7 @@ _PARAMETERS = [
     "/interaction",
     status_code=HTTPStatus.ACCEPTED,
     response_model=AcceptedOut,
-    responses=problems(400, 413, 415, 422, 429, 503),
+    responses=problems(400, 413, 415, 421, 422, 429, 503),
     openapi_extra={
         "parameters": _PARAMETERS,
         "requestBody": {
@@ -72,6 +73,7 @@ async def record_interactions(request: Request) -> Response:
     parsed = parse(await request.body(), shared.now_us)
     if parsed.faults and not (partial and parsed.interactions):
         raise refuse(parsed)
+    check_shard(services.shard, (one.account_id for _, one in parsed.interactions))
     events = [stamp(one, index, shared, services.ledger_days) for index, one in parsed.interactions]
     accepted = await _commit(services, events)
     return Response(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from domain.shard import Shard
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
 from intake.ledger import LedgerDays
@@ -23,6 +24,8 @@ class Services:
     popularity: PopularityStore
     blocks: BlockReader
     fan_outs: Sequence[str]
+    shard: Shard | None
+    """None where the intake is not divided."""
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     """Dependency → a call that returns when it answers."""
 

@@ -152,6 +152,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 popularity=PopularityStore(reads),
                 blocks=blocks,
                 fan_outs=fan_outs,
+                shard=settings.shard,
                 checks={
                     "postgres": _postgres_check(log, has_days),
                     "block_store": blocks.ping,

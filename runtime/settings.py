@@ -1,5 +1,6 @@
 """Settings, from the environment: FOOTFALL_NAME, and TEMPORAL_NAME and SCYLLA_NAME for these two servers."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.shard import Shard
 
 Network = IPv4Network | IPv6Network
 CqlConsistency = Literal["ONE", "LOCAL_ONE", "TWO", "THREE", "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "ALL"]
@@ -117,6 +120,11 @@ class Settings(BaseSettings):
         None, validation_alias="SCYLLA_TLS_KEY_FILE", description="The key of our certificate, as PEM."
     )
 
+    shard: Annotated[Shard | None, NoDecode] = Field(
+        None,
+        description="Which shard of a divided intake this is, as 0/2; accounts of others are refused with 421. "
+        "Where it is not set, the intake is not divided.",
+    )
     event_types_file: Path | None = Field(
         None,
         description="TOML file with the event types' weights and counters, in place of the one that ships.",
@@ -174,6 +182,16 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("shard", mode="before")
+    @classmethod
+    def _shard(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        named = re.fullmatch(r"(\d{1,4})/(\d{1,4})", value)
+        if named is None or int(named[1]) >= int(named[2]):
+            raise ValueError("a shard and how many there are, counted from 0: 0/2")
+        return Shard(int(named[1]), int(named[2]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from runtime.settings import Settings, describe_settings, settings_page
 
@@ -32,6 +33,19 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert (settings.port, settings.temporal_address) == (8123, "temporal:7233")
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ["0/2", "1/2", "15/16", "0/1"])
+def test_a_shard_is_a_number_and_how_many_there_are(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("FOOTFALL_SHARD", value)
+    assert str(Settings().shard) == value
+
+
+@pytest.mark.parametrize("value", ["2/2", "1", "-1/2", "0/0", "1/2/3", "one/2"])
+def test_another_shard_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("FOOTFALL_SHARD", value)
+    with pytest.raises(ValidationError, match="a shard and how many there are"):
+        Settings()
 
 
 def test_a_wrong_value_is_named_without_a_stack() -> None:
