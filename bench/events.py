@@ -5,7 +5,9 @@ import itertools
 import json
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TypeAlias
+from uuid import uuid4
 
 from bench.loadgen import post
 
@@ -13,6 +15,7 @@ PRODUCTS = 10_000
 ACCOUNTS = 10_000
 _EXPONENT = 1.3
 _REQUESTS_BUILT = 4_000
+_PLACE_OF_ID = "00000000-0000-4000-8000-000000000000"
 
 Event: TypeAlias = dict[str, str]
 
@@ -41,3 +44,26 @@ def requests(host: str, events_a_request: int, seed: int = 1) -> Callable[[], by
     bodies = map(footfall_body, bundles(events_a_request, seed))
     ring = itertools.cycle([post(host, "/interaction", json.dumps(body).encode()) for body in bodies])
     return ring.__next__
+
+
+def safe_requests(host: str, events_a_request: int, seed: int = 1) -> Callable[[], bytes]:
+    """The same as an app sends them that may send them again: each event with a time, a session and an id of its own.
+
+    Ids are random ones, made when they are sent; all else is built before.
+    """
+    now = datetime.now(UTC).isoformat()
+    picker = random.Random(seed)
+
+    def fields(event: Event) -> Event:
+        session = f"s-{picker.getrandbits(40):010x}"
+        return {"event_id": _PLACE_OF_ID, **event, "occurred_at": now, "session_id": session}
+
+    bodies = (footfall_body([fields(one) for one in some]) for some in bundles(events_a_request, seed))
+    built = (post(host, "/interaction", json.dumps(body).encode()) for body in bodies)
+    ring = itertools.cycle([request.split(_PLACE_OF_ID.encode()) for request in built])
+
+    def next_request() -> bytes:
+        first, *rest = next(ring)
+        return first + b"".join([str(uuid4()).encode() + part for part in rest])
+
+    return next_request

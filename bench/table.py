@@ -13,10 +13,11 @@ class Table:
     values: dict[str, list[float]] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
 
-    def add(self, name: str, value: float, target: str = "") -> None:
+    def add(self, name: str, value: float, target: str = "", *, tell: bool = True) -> None:
         self.values.setdefault(name, []).append(value)
         self.targets[name] = target
-        print(f"  {name}: {value:,.2f}", flush=True)
+        if tell:
+            print(f"  {name}: {value:,.2f}", flush=True)
 
     def markdown(self) -> str:
         lines = ["| figure | median | min - max | target |", "| --- | --- | --- | --- |"]

@@ -1,0 +1,96 @@
+"""What a running Footfall uses, by part: CPU of its processes, WAL, batches, bytes over the loopback."""
+
+import asyncio
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import asyncpg
+import psutil
+
+from runtime.instance import Instance
+
+PARTS = ("api", "worker", "postgres", "temporal")
+CASSANDRA = "cassandra"
+
+_COUNTED = """
+SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint AS wal_bytes,
+       (SELECT count(*) FROM batch_end) AS batches,
+       (SELECT coalesce(sum(event_count), 0)::bigint FROM batch_end) AS events
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Totals since the start, at one moment."""
+
+    at_s: float
+    cpu_s: Mapping[str, float]
+    wal_bytes: int
+    batches: int
+    events: int
+    """Released: in every read model."""
+    loopback_bytes: int
+    """Of everything on this machine; PostgreSQL's socket is no part of it."""
+
+    def without(self, at_rest: Mapping[str, float]) -> "Reading":
+        """Of a difference: without the CPU, a second, that processes use when nothing comes."""
+        cpu_s = {part: max(0.0, used - at_rest[part] * self.at_s) for part, used in self.cpu_s.items()}
+        return replace(self, cpu_s=cpu_s)
+
+    def since(self, before: "Reading") -> "Reading":
+        return Reading(
+            self.at_s - before.at_s,
+            {part: used - before.cpu_s[part] for part, used in self.cpu_s.items()},
+            self.wal_bytes - before.wal_bytes,
+            self.batches - before.batches,
+            self.events - before.events,
+            self.loopback_bytes - before.loopback_bytes,
+        )
+
+
+class Meter:
+    def __init__(self, instance: Instance, cassandra: "subprocess.Popen[bytes] | None" = None) -> None:
+        self._url = instance.postgres_url
+        self._pids = {part: instance.pids[part] for part in PARTS}
+        if cassandra is not None:
+            self._pids[CASSANDRA] = cassandra.pid
+
+    @property
+    def parts(self) -> Iterable[str]:
+        return self._pids
+
+    def read(self) -> Reading:
+        cpu_s = {part: _cpu_s(pid) for part, pid in self._pids.items()}
+        counted = asyncio.run(self._ask())
+        return Reading(
+            time.monotonic(), cpu_s, counted["wal_bytes"], counted["batches"], counted["events"], _loopback_bytes()
+        )
+
+    async def _ask(self) -> asyncpg.Record:
+        connection = await asyncpg.connect(self._url)
+        try:
+            row = await connection.fetchrow(_COUNTED)
+        finally:
+            await connection.close()
+        assert row is not None
+        return row
+
+
+def _cpu_s(pid: int) -> float:
+    """Of a process and all below it; what has ended is counted by whoever waited for it."""
+    parent = psutil.Process(pid)
+    total = 0.0
+    for process in [parent, *parent.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # its parent's `children` has it now
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
+def _loopback_bytes() -> int:
+    interfaces = psutil.net_io_counters(pernic=True)
+    return sum(interfaces[name].bytes_sent for name in ("lo", "lo0") if name in interfaces)
