@@ -50,6 +50,7 @@ _AGAIN_AFTER_S = 1.0
 
 # What asks a process to end kills it after 30 s, so all that follows the requests under way takes less than 10 s.
 _SHUTDOWN_S = 20
+_START_S = 30  # of one of several processes; also how long one may hang before it is replaced
 _DRAIN_S = 3.0
 _CANCEL_S = 1.0
 _END_S = 8.0
@@ -112,6 +113,7 @@ def _serving(settings: Settings) -> dict[str, Any]:
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": [str(network) for network in settings.trusted_proxies],
         "timeout_graceful_shutdown": _SHUTDOWN_S,
+        "timeout_worker_healthcheck": _START_S,
     }
 
 

@@ -1,6 +1,8 @@
 """Child processes that end with us, in the order that we choose."""
 
 import ctypes
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -70,10 +72,13 @@ def log_tail(log_file: Path, lines: int = 15) -> str:
 
 
 def die_with_parent(sign: signal.Signals) -> None:
-    """On Linux, has the kernel send this process a signal when the thread that started it ends."""
-    request = _death_request(sign)
-    if request is not None:
-        request()
+    """For a process of multiprocessing, on Linux: it gets a signal when the thread that started it ends."""
+    request, parent = _death_request(sign), multiprocessing.parent_process()
+    if request is None or parent is None:
+        return
+    request()
+    if os.getppid() != parent.pid:  # it ended before the kernel was asked
+        os.kill(os.getpid(), sign)
 
 
 def _death_request(sign: signal.Signals) -> Callable[[], None] | None:
