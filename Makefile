@@ -21,6 +21,7 @@ test: check ## all checks, then all tests against real servers
 faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassandra: nothing lost, nothing twice
 	$(PYTHON) -m tests.faults --seeds 1-30 --need-all
 	$(PYTHON) -m tests.faults --seeds 0-3 --cql --need-all
+	$(PYTHON) -m pytest -m long
 
 check: $(INSTALLED) ## formatting, lint, types, room rules
 	.venv/bin/ruff format --check --quiet .

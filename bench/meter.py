@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import asyncpg
 import psutil
 
+from bench.processes import family_cpu_seconds
 from runtime.instance import Instance
 
 PARTS = ("api", "worker", "postgres", "temporal")
@@ -35,8 +36,12 @@ class Reading:
     """Of everything on this machine; PostgreSQL's socket is no part of it."""
 
     def without(self, at_rest: Mapping[str, float]) -> "Reading":
-        """Of a difference: without the CPU, a second, that processes use when nothing comes."""
-        cpu_s = {part: max(0.0, used - at_rest[part] * self.at_s) for part, used in self.cpu_s.items()}
+        """Of a difference: without the CPU, a second, that processes use when nothing comes.
+
+        Cassandra never rests after a load: what it does then is part of its price.
+        """
+        rests = {**at_rest, CASSANDRA: 0.0}
+        cpu_s = {part: max(0.0, used - rests[part] * self.at_s) for part, used in self.cpu_s.items()}
         return replace(self, cpu_s=cpu_s)
 
     def since(self, before: "Reading") -> "Reading":
@@ -62,7 +67,7 @@ class Meter:
         return self._pids
 
     def read(self) -> Reading:
-        cpu_s = {part: _cpu_s(pid) for part, pid in self._pids.items()}
+        cpu_s = {part: family_cpu_seconds(pid) for part, pid in self._pids.items()}
         counted = asyncio.run(self._ask())
         return Reading(
             time.monotonic(), cpu_s, counted["wal_bytes"], counted["batches"], counted["events"], _loopback_bytes()
@@ -76,19 +81,6 @@ class Meter:
             await connection.close()
         assert row is not None
         return row
-
-
-def _cpu_s(pid: int) -> float:
-    """Of a process and all below it; what has ended is counted by whoever waited for it."""
-    parent = psutil.Process(pid)
-    total = 0.0
-    for process in [parent, *parent.children(recursive=True)]:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue  # its parent's `children` has it now
-        total += times.user + times.system + times.children_user + times.children_system
-    return total
 
 
 def _loopback_bytes() -> int:

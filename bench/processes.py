@@ -15,6 +15,19 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return float(sum(one.user + one.system for one in times))
 
 
+def family_cpu_seconds(pid: int) -> float:
+    """Of a process and all below it; what has ended is counted by whoever waited for it."""
+    parent = psutil.Process(pid)
+    total = 0.0
+    for process in [parent, *parent.children(recursive=True)]:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue  # its parent's `children` has it now
+        total += times.user + times.system + times.children_user + times.children_system
+    return total
+
+
 def resident_mb(pid: int) -> float:
     """RSS, in millions of bytes."""
     return float(psutil.Process(pid).memory_info().rss) / 1e6

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bench.markdown import table
+
 UTILISATION = 0.5
 PEAK_BY_AVERAGE = 2.0
 PRIMARY_CORES = 32
@@ -29,7 +31,9 @@ ASSUMED = f"""\
   memory, and after each checkpoint, every {CHECKPOINT_S / 60:.0f} minutes, the log gets an image of every page of it.
   Ids in the order of their time (UUIDv7) need neither.
 - {COPIES} copies of blocks, kept for {WEEKS_LIVED} weeks, in twice their room, as SizeTiered compaction needs; the
-  ledger's {LEDGER_DAYS} days: two windows of 7, and today."""
+  ledger's {LEDGER_DAYS} days: two windows of 7, and today.
+- Bytes of blocks are those of [sealed blocks](block_format.md) from browsers, without what a node adds to a row;
+  compaction is [as fast as it can](block_store.md), one token range after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +208,9 @@ def sizing(rates: Sequence[float], costs: Sequence[Costs], stored: Stored) -> li
 
 
 def markdown(rates: Sequence[float], lines: Sequence[Line]) -> str:
-    heads = " | ".join(f"{rate:,.0f} events/s" for rate in rates)
-    rows = [f"| {line.what} | {line.formula} | {' | '.join(map(_number, line.values))} |" for line in lines]
-    return "\n".join([f"| | formula | {heads} |", "| --- | --- |" + " --- |" * len(rates), *rows])
+    head = ["", "formula", *(f"{rate:,.0f} events/s" for rate in rates)]
+    return table(head, ([line.what, line.formula, *map(_shown, line.values)] for line in lines))
 
 
-def _number(value: float) -> str:
-    if value >= 10 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 or value == int(value) else f"{value:.2g}"

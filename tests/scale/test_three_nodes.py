@@ -63,6 +63,7 @@ class Reader:
                 await asyncio.sleep(0.02)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)  # four starts of a Cassandra, three of them at once
 async def test_one_of_three_dies_and_comes_back(stack: Stack, nodes: list[CassandraServer]) -> None:
     load = Load([stack.url], f"ring-{uuid4().hex[:8]}-", seed=3)
