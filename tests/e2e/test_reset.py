@@ -89,7 +89,7 @@ async def test_of_a_batch_that_is_done(batch: Batch) -> None:
     await batch.send()
     await batch.handle().result()
     points = await batch.reset_points()
-    assert len(points) >= 2
+    assert len(points) == 1  # with stores that are well it is one task
     for point in points:
         await (await batch.reset(point)).result()
         assert await batch.counts() == (3, 3)
