@@ -29,7 +29,6 @@ from intake.log import IntakeLog
 from intake.sweeper import Sweeper
 from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
 from runtime.housekeeping import keep_house, schedule_housekeeping
-from runtime.limits import leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within, stop_event, unless_stopped
@@ -55,7 +54,6 @@ _END_S = 28.0
 def run(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT, then finishes what is under way."""
     set_up_logging(settings.log_level)
-    leave_garbage_longer()
     uvloop.run(work(settings))
 
 
