@@ -24,7 +24,8 @@ Window = Literal["all", "1d", "7d", "30d"]
 
 _WINDOWS: dict[str, Window] = {"all": "all", "1d": "1d", "7d": "7d", "30d": "30d"}
 _DAYS: dict[Window, int] = {"1d": 1, "7d": 7, "30d": 30}
-_LIMIT = re.compile("[1-9][0-9]?|100", re.ASCII)
+_USUAL_LIMIT, _MOST = 20, 100
+_LIMIT = re.compile("[1-9][0-9]{0,2}", re.ASCII)
 _LONGEST_CURSOR = 1_024
 
 
@@ -38,7 +39,7 @@ class _Place(NamedTuple):
 @router.get("/popularity/top", response_model=TopOut, responses=problems(422, 503))
 async def top_products(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = _USUAL_LIMIT,
     cursor: Annotated[str | None, Query(max_length=_LONGEST_CURSOR)] = None,
     window: Annotated[Window, Query(description="all, or the last so many UTC days, today included.")] = "all",
 ) -> Response:
@@ -49,8 +50,11 @@ async def top_products(
 async def top_products_at_once(request: Request) -> Response | None:
     """The same without the framework; None where the parameters are its to judge."""
     given = dict(parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    limit, window, cursor = given.pop("limit", "20"), given.pop("window", "all"), given.pop("cursor", None)
-    if given or window not in _WINDOWS or _LIMIT.fullmatch(limit) is None or len(cursor or "") > _LONGEST_CURSOR:
+    limit, window = given.pop("limit", str(_USUAL_LIMIT)), given.pop("window", "all")
+    cursor = given.pop("cursor", None)
+    if given or window not in _WINDOWS or len(cursor or "") > _LONGEST_CURSOR:
+        return None
+    if _LIMIT.fullmatch(limit) is None or int(limit) > _MOST:
         return None
     return await _top(request.state.services, int(limit), cursor, _WINDOWS[window])
 

@@ -24,6 +24,7 @@ from bench.events import safe_requests
 from bench.loadgen import load
 from bench.machine import describe_machine
 from bench.meter import CASSANDRA, PARTS, Meter, Reading
+from bench.peers.system import HOST
 from bench.stack import data_folder, footfall_up
 from bench.store_costs import measure_store
 from bench.table import Table, write_page
@@ -33,7 +34,6 @@ from runtime.cassandra.server import CassandraServer
 from runtime.instance import Instance
 from workflows.record_interactions import EVENTS
 
-HOST = "127.0.0.1"
 _PAGES = Path(__file__).parents[1] / "docs" / "performance"
 _DRAIN_PATIENCE_S = 120.0
 _CONNECTIONS = 32

@@ -1,13 +1,11 @@
 """A running Footfall's front door under load: what is accepted has to be counted."""
 
-import resource
 import time
 from collections.abc import Callable
 
-import psutil
-
 from bench.loadgen import Result, load
 from bench.peers.system import HOST, views
+from bench.processes import family_cpu_seconds, resident_mb
 from runtime.instance import Instance
 
 _PATIENCE_S = 900.0
@@ -41,22 +39,9 @@ class Front:
 
     def cpu_s(self) -> dict[str, float]:
         """The processor's time that each part has had; the generator's is this process's."""
-        found = {}
-        for name in ("api", "postgres", "temporal", "worker"):
-            process = psutil.Process(self._instance.pids[name])
-            times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-            found[name] = sum(one.user + one.system for one in times)
+        parts = ("api", "postgres", "temporal", "worker")
+        found = {name: family_cpu_seconds(self._instance.pids[name]) for name in parts}
         return found | {"generator": time.process_time()}
 
     def resident_mb(self, process: str) -> float:
-        return psutil.Process(self._instance.pids[process]).memory_info().rss / 1e6
-
-
-def raise_descriptors(wanted: int) -> int:
-    """Lets this process, and what it starts from now on, open so many files and sockets, or as many as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard == resource.RLIM_INFINITY:
-        hard = max(wanted, soft)
-    allowed = max(soft, min(wanted, hard))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    return allowed
+        return resident_mb(self._instance.pids[process])

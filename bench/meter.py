@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import asyncpg
 import psutil
 
+from bench.peers.system import fetch_row
 from bench.processes import family_cpu_seconds
 from runtime.instance import Instance
 
@@ -68,19 +68,10 @@ class Meter:
 
     def read(self) -> Reading:
         cpu_s = {part: family_cpu_seconds(pid) for part, pid in self._pids.items()}
-        counted = asyncio.run(self._ask())
+        counted = asyncio.run(fetch_row(self._url, _COUNTED))
         return Reading(
             time.monotonic(), cpu_s, counted["wal_bytes"], counted["batches"], counted["events"], _loopback_bytes()
         )
-
-    async def _ask(self) -> asyncpg.Record:
-        connection = await asyncpg.connect(self._url)
-        try:
-            row = await connection.fetchrow(_COUNTED)
-        finally:
-            await connection.close()
-        assert row is not None
-        return row
 
 
 def _loopback_bytes() -> int:

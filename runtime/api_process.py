@@ -33,7 +33,7 @@ from intake.releases import Releases
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
-from runtime.limits import allow_many_connections, leave_garbage_longer
+from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within
@@ -60,7 +60,7 @@ _TEMPORAL_CHECK = timedelta(seconds=2)
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
-    allow_many_connections()
+    allow_open_files()
     if settings.api_processes == 1:
         config = uvicorn.Config(_app(settings), **_serving(settings))
         uvicorn.Server(config).run(_listening(config))

@@ -18,7 +18,13 @@ def leave_garbage_longer() -> None:
     gc.set_threshold(_YOUNG, _MIDDLE, _OLD)
 
 
-def allow_many_connections() -> None:
-    """Raises the limit of open files to the most that the system lets this process have."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def allow_open_files(wanted: int | None = None) -> int:
+    """Lets this process, and what it starts from now on, open so many files and sockets, or as many as it may.
+
+    None: as many as it may. Returns how many these are.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = hard if hard != resource.RLIM_INFINITY else max(wanted or soft, soft)
+    allowed = most if wanted is None else max(soft, min(wanted, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed

@@ -10,7 +10,6 @@ from typing import Any
 import uvloop
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities import FAN_OUTS
 from activities.batches import BatchReader
@@ -135,16 +134,9 @@ def _worker(
             *rebuilding.activities(),
             Recounting(resources.pool, resources.blocks).recount,
         ],
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=UnsandboxedWorkflowRunner(),  # the tests hold workflows to the sandbox: decision 14
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,
-    )
-
-
-def workflow_runner() -> SandboxedWorkflowRunner:
-    """The sandbox that holds workflows to determinism; what is pure already is not loaded anew for each of them."""
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows.policies")
     )
 
 

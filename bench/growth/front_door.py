@@ -6,12 +6,13 @@ import time
 from collections.abc import Sequence
 
 from bench.events import requests
-from bench.front import Front, raise_descriptors
+from bench.front import Front
 from bench.growth.axis import Axis
 from bench.growth.measuring import Effort, add_processors
 from bench.growth.newcomers import BURST
 from bench.peers.system import HOST
 from bench.stack import data_folder, footfall_up
+from runtime.limits import allow_open_files
 
 _CONNECTIONS = 32
 _UNLIMITED = {"FOOTFALL_BACKLOG_LIMIT_EVENTS": "1000000000"}
@@ -59,7 +60,7 @@ As many requests are under way as there are connections, so the wait for an answ
 processors are busy; what an event costs must not. Newcomers are {BURST} connections at once beside such a load,
 in a run of its own: the time from connect to the first answer, GET /health/live, of the last one.""",
     )
-    allowed = raise_descriptors(max(sizes) + _OTHER_DESCRIPTORS)
+    allowed = allow_open_files(max(sizes) + _OTHER_DESCRIPTORS)
     with data_folder() as folder, footfall_up(folder, _UNLIMITED) as (instance, _):
         front = Front(instance)
         _warm(front)

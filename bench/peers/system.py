@@ -67,6 +67,17 @@ def ask(database: str, query: str) -> object:
     return asyncio.run(run())
 
 
+async def fetch_row(database: str, query: str) -> asyncpg.Record:
+    """The one row that a query answers, over a connection of its own."""
+    connection = await asyncpg.connect(database)
+    try:
+        row = await connection.fetchrow(query)
+    finally:
+        await connection.close()
+    assert row is not None
+    return row
+
+
 def execute(database: str, script: str) -> None:
     async def run() -> None:
         connection = await asyncpg.connect(database)

@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import asyncpg
 import typer
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -19,7 +18,7 @@ from temporalio.client import Client
 from bench.events import requests
 from bench.front import Front
 from bench.machine import describe_machine
-from bench.peers.system import HOST
+from bench.peers.system import HOST, fetch_row
 from bench.soak.page import Interval, Soak, page, write
 from bench.soak.watch import INTERVAL_S, Watch, watch
 from bench.stack import data_folder, footfall_up
@@ -113,13 +112,7 @@ def _expected(done: dict[str, Any], soak: Soak) -> Counts:
 
 async def _totals(instance: Instance) -> Counts:
     """And the batches that were ever released."""
-    connection = await asyncpg.connect(instance.postgres_url)
-    try:
-        row = await connection.fetchrow(_TOTALS)
-    finally:
-        await connection.close()
-    assert row is not None
-    return dict(row)
+    return dict(await fetch_row(instance.postgres_url, _TOTALS))
 
 
 def _check(before: Counts, after: Counts, expected: Counts) -> None:

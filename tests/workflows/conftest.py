@@ -9,6 +9,7 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from domain.batch import (
     DISCARD,
@@ -24,7 +25,6 @@ from domain.batch import (
 )
 from domain.ids import new_id
 from domain.week import from_us
-from runtime.worker_process import workflow_runner
 from workflows import WORKFLOWS
 from workflows.record_interactions import RecordInteractions
 
@@ -90,6 +90,13 @@ class Doubles(Protocol):
     queue: str
 
     def activities(self) -> list[Callable[..., Any]]: ...
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox that holds workflows to determinism; what is pure already is not loaded anew for each of them."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules("domain", "workflows.policies")
+    )
 
 
 def worker_of(doubles: Doubles) -> Worker:
