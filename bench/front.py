@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from bench.loadgen import Result, load
-from bench.peers.system import HOST, views
+from bench.peers.system import HOST, views, wait_until_counted
 from bench.processes import family_cpu_seconds, resident_mb
 from runtime.instance import Instance
 
@@ -29,13 +29,7 @@ class Front:
 
     def wait_counted(self) -> None:
         """Returns when all is in popularity; more than that is a fault as well."""
-        deadline = time.perf_counter() + _PATIENCE_S
-        while (counted := views(self._instance.postgres_url)) < self.accepted:
-            if time.perf_counter() > deadline:
-                raise SystemExit(f"{counted:,} of {self.accepted:,} are counted, and no more come")
-            time.sleep(0.05)
-        if counted > self.accepted:
-            raise SystemExit(f"{counted:,} are counted, {self.accepted:,} were accepted")
+        wait_until_counted(lambda: views(self._instance.postgres_url), self.accepted, patience_s=_PATIENCE_S)
 
     def cpu_s(self) -> dict[str, float]:
         """The processor's time that each part has had; the generator's is this process's."""

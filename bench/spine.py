@@ -24,7 +24,7 @@ from bench.latency import Latency
 from bench.loadgen import Result, get, load
 from bench.machine import describe_machine
 from bench.peers.footfall import running
-from bench.peers.system import views
+from bench.peers.system import views, wait_until_counted
 from bench.stack import data_folder, fastapi_alone, footfall_up
 from bench.table import Table
 from bench.visible import Prober
@@ -71,13 +71,7 @@ class Bench:
         return views(self._instance.postgres_url)
 
     def _wait_drained(self) -> None:
-        deadline = time.perf_counter() + _DRAIN_PATIENCE_S
-        while (counted := self.counted()) < self.sent + self.probes:
-            if time.perf_counter() > deadline:
-                raise SystemExit(f"{counted} of {self.sent + self.probes} events are counted, and no more come")
-            time.sleep(0.05)
-        if counted > self.sent + self.probes:
-            raise SystemExit(f"{counted} events are counted, {self.sent + self.probes} were accepted")
+        wait_until_counted(self.counted, self.sent + self.probes, patience_s=_DRAIN_PATIENCE_S)
 
     def visible(self, rate: float) -> None:
         """How long after its POST an event is seen in GET /popularity, while a load runs at `rate`."""

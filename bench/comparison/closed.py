@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.comparison.figures import Figures, Load, Report
 from bench.events import bundles
 from bench.loadgen import Result, load
-from bench.peers.system import HOST, Running
+from bench.peers.system import HOST, Running, insist_on_count, wait_until_counted
 
 _DRAIN_PATIENCE_S = 900.0
 _LOOK_EVERY_S = 0.05
@@ -27,12 +27,8 @@ class Tally:
 
     def wait(self) -> None:
         """Returns when all is counted; more than that is a fault as well."""
-        deadline = time.perf_counter() + _DRAIN_PATIENCE_S
-        while (counted := self._system.counted()) < self._expected:
-            if time.perf_counter() > deadline:
-                raise SystemExit(f"{self._system.name}: {counted} of {self._expected} counted, and no more come")
-            time.sleep(_LOOK_EVERY_S)
-        self._check(counted)
+        system = self._system
+        wait_until_counted(system.counted, self._expected, patience_s=_DRAIN_PATIENCE_S, name=system.name)
 
     def wait_everywhere(self) -> None:
         """Returns when nothing is left to do, so that what is measured next has the machine for itself."""
@@ -47,12 +43,8 @@ class Tally:
         """The last look, after a while in which something could still be counted twice."""
         self.wait()
         time.sleep(_SETTLE_S)
-        self._check(self._system.counted())
+        insist_on_count(self._system.counted(), self._expected, self._system.name)
         self._report.exact.append(f"{self._system.name}: {self._expected - self._before:,}")
-
-    def _check(self, counted: int) -> None:
-        if counted != self._expected:
-            raise SystemExit(f"{self._system.name}: {counted} are counted, {self._expected} were accepted")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from bench.events import Event
 from bench.loadgen import post
 
 HOST = "127.0.0.1"
+_LOOK_EVERY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,24 @@ class Running:
 def views(database: str, table: str = "product_popularity") -> int:
     """The sum over all products."""
     return int(str(ask(database, f"SELECT coalesce(sum(view_count), 0)::bigint FROM {table}")))
+
+
+def wait_until_counted(
+    counted: Callable[[], int], expected: int, *, patience_s: float, name: str = "Footfall"
+) -> None:
+    """Returns when so many are counted; more than that is a fault as well, and ends the run."""
+    deadline = time.perf_counter() + patience_s
+    while (now := counted()) < expected:
+        if time.perf_counter() > deadline:
+            raise SystemExit(f"{name}: {now:,} of {expected:,} are counted, and no more come")
+        time.sleep(_LOOK_EVERY_S)
+    insist_on_count(now, expected, name)
+
+
+def insist_on_count(counted: int, expected: int, name: str) -> None:
+    """Ends the run where something was lost or counted twice."""
+    if counted != expected:
+        raise SystemExit(f"{name}: {counted:,} are counted, {expected:,} were accepted")
 
 
 def ask(database: str, query: str) -> object:
