@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import parse_qsl
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api.cursors import read_cursor, write_cursor
 from api.paths import know_text_in_paths
 from api.problems import Problem
-from api.responses import json_response, problems
+from api.responses import json_body, json_response, problems, to_json
 from api.schemas import MAX_ID, PopularityOut, TopOut
 from api.services import Services
 from domain.event_types import UNITS_PER_POINT
@@ -44,7 +45,7 @@ async def top_products(
     window: Annotated[Window, Query(description="all, or the last so many UTC days, today included.")] = "all",
 ) -> Response:
     """Products by score, highest first."""
-    return await _top(request.state.services, limit, cursor, window)
+    return await _shared_top(request.state.services, limit, cursor, window)
 
 
 async def top_products_at_once(request: Request) -> Response | None:
@@ -56,10 +57,15 @@ async def top_products_at_once(request: Request) -> Response | None:
         return None
     if _LIMIT.fullmatch(limit) is None or int(limit) > _MOST:
         return None
-    return await _top(request.state.services, int(limit), cursor, _WINDOWS[window])
+    return await _shared_top(request.state.services, int(limit), cursor, _WINDOWS[window])
 
 
-async def _top(services: Services, limit: int, cursor: str | None, window: Window) -> Response:
+async def _shared_top(services: Services, limit: int, cursor: str | None, window: Window) -> Response:
+    body = await services.tops.get((limit, cursor, window), partial(_top, services, limit, cursor, window))
+    return json_body(body)
+
+
+async def _top(services: Services, limit: int, cursor: str | None, window: Window) -> bytes:
     as_of = datetime.now(UTC)
     first_day = as_of.date() - timedelta(days=_DAYS[window] - 1) if window != "all" else None
     after = None
@@ -77,7 +83,7 @@ async def _top(services: Services, limit: int, cursor: str | None, window: Windo
         last = items[-1]
         day = first_day.isoformat() if first_day else ""
         next_cursor = write_cursor(_Place(window, day, last.score, last.product_id))
-    return json_response(
+    return to_json(
         {
             "items": [_out(one) for one in items],
             "next_cursor": next_cursor,

@@ -7,11 +7,15 @@ from fastapi import Response
 
 from api.problems import MEDIA_TYPE, ProblemBody
 
-_encode = msgspec.json.Encoder().encode
+to_json = msgspec.json.Encoder().encode
 
 
 def json_response(body: Any) -> Response:
-    return Response(_encode(body), media_type="application/json")
+    return json_body(to_json(body))
+
+
+def json_body(encoded: bytes) -> Response:
+    return Response(encoded, media_type="application/json")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

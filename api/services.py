@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from api.shared_reads import SharedReads
 from domain.shard import Shard
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
@@ -22,6 +23,8 @@ class Services:
     receipts: Receipts
     releases: Releases
     popularity: PopularityStore
+    tops: SharedReads[bytes]
+    """Answers of /popularity/top, by its parameters."""
     blocks: BlockReader
     fan_outs: Sequence[str]
     shard: Shard | None

@@ -20,6 +20,7 @@ from uvicorn.supervisors import Multiprocess
 from activities import FAN_OUTS
 from api.app import create_app
 from api.services import Services, State
+from api.shared_reads import SharedReads
 from domain.errors import FootfallError, TransientError
 from intake.backlog import Backlog
 from intake.carrier import Carrier
@@ -152,6 +153,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 receipts=Receipts(reads),
                 releases=releases,
                 popularity=PopularityStore(reads),
+                tops=SharedReads(),
                 blocks=blocks,
                 fan_outs=fan_outs,
                 shard=settings.shard,
