@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import psutil
 
@@ -28,14 +29,31 @@ def family_cpu_seconds(pid: int) -> float:
     return total
 
 
+def core_seconds(pid: int) -> tuple[float, float]:
+    """For how long the threads of a process ran so far, and for how long they could have but had no core.
+
+    Of threads that live; from /proc/PID/task/TID/schedstat (Linux, Documentation/scheduler/sched-stats).
+    """
+    ran = waited = 0
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        ran_ns, waited_ns, _ = (thread / "schedstat").read_text().split()
+        ran, waited = ran + int(ran_ns), waited + int(waited_ns)
+    return ran / 1e9, waited / 1e9
+
+
 def resident_mb(pid: int) -> float:
-    """RSS, in millions of bytes."""
-    return float(psutil.Process(pid).memory_info().rss) / 1e6
+    """RSS, in millions of bytes; where a process has children that do its work, that of the largest."""
+    return float(max(one.memory_info().rss for one in _workers(pid))) / 1e6
 
 
 def unique_mb(pid: int) -> float:
-    """USS, what would be free without this process, in millions of bytes."""
-    return float(psutil.Process(pid).memory_full_info().uss) / 1e6
+    """USS, what would be free without this process, in millions of bytes; of several as above."""
+    return float(max(one.memory_full_info().uss for one in _workers(pid))) / 1e6
+
+
+def _workers(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children()]
 
 
 @contextmanager

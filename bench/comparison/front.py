@@ -11,6 +11,7 @@ from bench.comparison.figures import Report, Section
 from bench.events import bundles
 from bench.latency import Latency
 from bench.peers.system import Running
+from bench.processes import core_seconds
 from bench.visible import Prober
 from domain.ids import new_id, new_id_bytes
 from domain.interaction import Interaction, encode_interactions
@@ -21,6 +22,7 @@ LOADED_RATE = "open loop at 70 % of what it drained in this round, 1 a request: 
 LOADED_SENT = "open loop at 70 %: answered requests/s"
 ACCEPT_LOADED = "accept at 70 %, open loop, from the intended start"
 VISIBLE_LOADED = "visible in popularity at 70 %"
+RAN, WAITED = (f"open loop at 70 %: the API {did}, % of the time" for did in ("runs", "could run and has no core"))
 
 _SHARE = 0.7
 _PROBES_A_SECOND = 10.0
@@ -69,10 +71,14 @@ def loaded(bench: Bench, drained_per_s: float, seconds: float) -> None:
     system, report, rate = bench.system, bench.report, drained_per_s * _SHARE
     with open_loop(system.port, rate, seconds) as beside:
         time.sleep(_UNDER_WAY_S)
+        started, before = time.perf_counter(), core_seconds(system.pids["api"])
         found = asyncio.run(Prober(system).at_random(_PROBES_A_SECOND, seconds - _UNDER_WAY_S))
+        took, after = time.perf_counter() - started, core_seconds(system.pids["api"])
     bench.tally.add(beside.accepted + len(found))
     bench.tally.wait_everywhere()
     report.note(Section.LATENCY, LOADED_RATE, rate)
     report.note(Section.LATENCY, LOADED_SENT, beside.accepted / beside.seconds)
+    for name, earlier, later in zip((RAN, WAITED), before, after, strict=True):
+        report.note(Section.LATENCY, name, (later - earlier) / took * 100)
     report.took(Section.LATENCY, ACCEPT_LOADED, beside.latency)
     report.took(Section.LATENCY, VISIBLE_LOADED, Latency(found))
