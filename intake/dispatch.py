@@ -16,6 +16,9 @@ _log = logging.getLogger(__name__)
 _UNDER_WAY_S = 5.0
 # So few events tell of a quiet system: nobody is helped by letting them wait for more.
 _FEW = 10
+# So many batches may be sealed ahead of the pace; the pace earns them back. A trickle of events without an end would
+# start thirty a second otherwise, and spend a core on workflows.
+_AHEAD = 100
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 
@@ -39,10 +42,11 @@ class Batch:
 class Dispatcher:
     """Lets one process's group commits into batches and starts a workflow for each sealed one.
 
-    A batch is sealed while no workflow of this process is under way: at once where it holds few events, else
-    `pace_s` after the one before, since a workflow costs the same whatever its batch holds. With others under
-    way it is sealed when it holds `max_events` or is `max_age_s` old. It is never sealed while a flush into it is
-    under way. What can't be started within `give_up_s` is left to the sweeper, which finds it in the intake log.
+    A batch is sealed while no workflow of this process is under way: at once where it holds few events and few
+    batches were ahead of the pace lately, else `pace_s` after the one before, since a workflow costs the same
+    whatever its batch holds. With others under way it is sealed when it holds `max_events` or is `max_age_s` old. It
+    is never sealed while a flush into it is under way. What can't be started within `give_up_s` is left to the
+    sweeper, which finds it in the intake log.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Dispatcher:
         self._under_way: dict[UUID, float] = {}
         self._starts: set[asyncio.Task[None]] = set()
         self._sealed_at = -pace_s
+        self._paced_until = -pace_s
+        """When the last batch would have been sealed, had each waited for the pace (as in the GCRA of ATM)."""
 
     def begin_flush(self) -> Batch:
         """The batch that the next intake row belongs to; `end_flush` must follow, whatever happens."""
@@ -101,7 +107,8 @@ class Dispatcher:
         if batch is None or not batch.events or not self._quiet():
             return
         now, due = asyncio.get_running_loop().time(), self._sealed_at + self._pace_s
-        if batch.events < _FEW or now >= due:
+        may_be_ahead = self._paced_until <= now + _AHEAD * self._pace_s
+        if now >= due or (batch.events < _FEW and may_be_ahead):
             self._close(batch)
         elif not batch.paced:
             batch.paced = True
@@ -118,7 +125,8 @@ class Dispatcher:
     def _seal_when_flushed(self, batch: Batch) -> None:
         if batch.flushes or not batch.events:
             return
-        self._under_way[batch.batch_id] = self._sealed_at = asyncio.get_running_loop().time()
+        now = self._under_way[batch.batch_id] = self._sealed_at = asyncio.get_running_loop().time()
+        self._paced_until = max(self._paced_until, now) + self._pace_s
         start = asyncio.create_task(self._start_or_leave(batch), name=f"start {batch.batch_id}")
         self._starts.add(start)
         start.add_done_callback(self._starts.discard)

@@ -49,6 +49,13 @@ class Settings(BaseSettings):
     temporal_namespace: str = Field(
         "default", validation_alias="TEMPORAL_NAMESPACE", description="Temporal namespace."
     )
+    temporal_retention_h: int = Field(
+        1,
+        ge=1,
+        le=24 * 365,
+        description="Hours for which `footfall up`'s own Temporal keeps workflows that have ended, 23 kB a batch. "
+        "What waits for an operator has not ended.",
+    )
 
     scylla_enabled: bool = Field(
         False,

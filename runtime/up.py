@@ -95,7 +95,14 @@ class Stack:
         binary = find_temporal(self._console)
         port = self._choose_port("Temporal", "127.0.0.1", _TEMPORAL_PORT)
         ui_port = self._choose_port("the Temporal UI", "127.0.0.1", _TEMPORAL_UI_PORT)
-        server = TemporalServer(binary, self._data_dir, self._logs, port=port, ui_port=ui_port)
+        server = TemporalServer(
+            binary,
+            self._data_dir,
+            self._logs,
+            port=port,
+            ui_port=ui_port,
+            retention_h=self._settings.temporal_retention_h,
+        )
         self._temporal_address, self._temporal_ui_url = server.address, server.ui_url
         return server
 

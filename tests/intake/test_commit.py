@@ -197,6 +197,28 @@ async def test_a_busy_process_paces_its_batches_and_a_few_events_never_wait(
     assert asyncio.get_running_loop().time() - sealed_at > 0.1
 
 
+async def test_a_trickle_without_an_end_is_paced_and_a_pause_earns_its_haste_back(
+    starts: Starts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("intake.dispatch._AHEAD", 3)
+    dispatcher = Dispatcher(starts.start, max_events=1_000, max_age_s=60, pace_s=0.2, give_up_s=1)
+
+    async def come_and_go() -> bool:
+        """Whether the batch of an event was sealed at once; it is released again."""
+        batch, sealed = dispatcher.begin_flush(), len(starts.batches)
+        dispatcher.end_flush(batch, 1)
+        await asyncio.sleep(0)
+        at_once = len(starts.batches) > sealed
+        await eventually(lambda: _equal(starts.batches[-1:], [batch.batch_id]))
+        dispatcher.released(batch.batch_id)
+        return at_once
+
+    assert [await come_and_go() for _ in range(4)] == [True] * 4
+    assert [await come_and_go() for _ in range(3)] == [False] * 3
+    await asyncio.sleep(0.5)  # the pace of two and a half batches
+    assert [await come_and_go() for _ in range(2)] == [True] * 2
+
+
 async def test_a_full_batch_is_sealed_though_others_are_under_way(commit: GroupCommit, starts: Starts) -> None:
     await commit.submit(_events(1))
     answers = [await commit.submit(_events(400)) for _ in range(3)]

@@ -8,12 +8,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import asyncpg
 import psutil
 import pytest
 from rich.console import Console
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from domain.errors import ConflictError, FootfallError
@@ -120,9 +122,9 @@ async def test_a_server_that_was_left_behind_is_stopped_first(folder: Path) -> N
     starter.communicate()
 
 
-async def test_temporal_keeps_its_histories(folder: Path) -> None:
+async def test_temporal_keeps_its_histories_and_what_has_ended_as_long_as_it_is_told(folder: Path) -> None:
     ports = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
-    server = TemporalServer(find_temporal(), folder, folder / "logs", port=ports[0], ui_port=ports[1])
+    server = TemporalServer(find_temporal(), folder, folder / "logs", port=ports[0], ui_port=ports[1], retention_h=3)
     server.start()
     client = await Client.connect(server.address)
     await client.start_workflow("Kept", id="kept", task_queue="nobody")
@@ -130,6 +132,8 @@ async def test_temporal_keeps_its_histories(folder: Path) -> None:
     server.start()
     client = await Client.connect(server.address)
     assert (await client.get_workflow_handle("kept").describe()).workflow_type == "Kept"
+    namespace = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace="default"))
+    assert namespace.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(hours=3)
     server.stop()
 
 
