@@ -63,7 +63,7 @@ def main(
     out: Annotated[Path | None, typer.Option(help="Folder for the page, the plots and the figures.")] = None,
     only: Annotated[str, typer.Option(help="Which axes, with commas between.")] = ",".join(_AXES),
     most_products: Annotated[int, typer.Option(help="Ten million take 6 GB of disk.")] = 10_000_000,
-    most_ids: Annotated[int, typer.Option(help="In the ledger; a hundred million take 20 GB.")] = 10_000_000,
+    most_ids: Annotated[int, typer.Option(help="In the ledger; a hundred million take 20 GB.")] = 100_000_000,
     most_accounts: Annotated[int, typer.Option(help="Ten million take 4 GB.")] = 10_000_000,
     most_connections: int = 10_000,
     most_backlog: int = 1_000_000,
