@@ -14,7 +14,7 @@ from api.responses import json_response, problems
 from api.schemas import MAX_ID, EventType, HistoryOut
 from api.services import Services
 from api.sharding import check_shard
-from domain.item import items_of
+from domain.readable import readable
 from domain.week import WEEKS_KEPT, to_us
 from intake.ledger import now_us
 from store.blocks.history import HistoryRange, read_history
@@ -61,7 +61,7 @@ async def account_interactions(
         last = items[-1]
         next_cursor = write_cursor(_Place(from_us_, to_us_, last.occurred_at, last.event_id))
     body: dict[str, Any] = {
-        "items": items_of(items),
+        "items": readable(items),
         "next_cursor": next_cursor,
         "truncated": more and limit == MAX_ITEMS,
     }

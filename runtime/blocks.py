@@ -16,7 +16,7 @@ from domain.batch import TASK_QUEUE
 from domain.block import decode_block
 from domain.compaction import COMPACT_BLOCKS, PROGRESS, CompactionInput, CompactionProgress, CompactionResult
 from domain.errors import CorruptBlockError
-from domain.item import items_of
+from domain.readable import readable
 from domain.week import WEEKS_KEPT, from_us, monday_of, to_us, week_of
 from runtime.connections import connected_client, open_block_store, open_pool
 from runtime.settings import Settings
@@ -135,7 +135,7 @@ def _json_bytes(block: Block) -> int | None:
         interactions = decode_block(block.data, block.account_id)
     except CorruptBlockError:
         return None
-    return sum(len(msgspec.json.encode(one)) + 1 for one in items_of(interactions))
+    return sum(len(msgspec.json.encode(one)) + 1 for one in readable(interactions))
 
 
 def _each(total: int, count: int) -> str:

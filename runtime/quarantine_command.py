@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 from rich.table import Table
 
-from domain.item import items_of
+from domain.readable import readable
 from intake.quarantine import Choice, Quarantine, Quarantined
 from runtime.commands import connected_settings, console, errors, insist, leave
 from runtime.settings import Settings
@@ -146,7 +146,7 @@ def _print_json(found: Sequence[Quarantined]) -> None:
             "batch_id": one.batch_id,
             "reason": one.reason,
             "quarantined_at": one.quarantined_at,
-            "interaction": items_of([one.interaction])[0],
+            "interaction": readable([one.interaction])[0],
         }
         for one in found
     ]

@@ -10,7 +10,7 @@ from domain.interaction import Interaction
 from domain.week import all_from_us
 
 
-class Item(msgspec.Struct, omit_defaults=True):
+class ReadableInteraction(msgspec.Struct, omit_defaults=True):
     """Absent fields are left out."""
 
     event_id: str
@@ -26,12 +26,12 @@ class Item(msgspec.Struct, omit_defaults=True):
     metadata: msgspec.Raw | None = None
 
 
-def items_of(interactions: Sequence[Interaction]) -> list[Item]:
+def readable(interactions: Sequence[Interaction]) -> list[ReadableInteraction]:
     """All at once: ids and times take far longer one by one."""
     ids = id_texts([one.event_id for one in interactions])
     times = all_from_us([one.occurred_at for one in interactions])
     return [
-        Item(
+        ReadableInteraction(
             event_id,
             one.account_id,
             one.event_type,
