@@ -5,22 +5,24 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from api import health, history, interaction, metrics, popularity, receipts
+from api import feedback, health, history, interaction, metrics, popularity, receipts
 from api.hot_routes import Endpoint, HotRoutes
 from api.limits import BodyLimit
+from api.parsing import INTERACTIONS
 from api.problems import add_problem_handlers
-from api.schemas import InteractionIn, InteractionsIn
 from api.services import State
 
 _LEGACY_PREFIX = "/api/v1/analytic"
 _ROUTERS = (
     interaction.router,
+    feedback.router,
     history.router,
     receipts.router,
     popularity.router,
     health.router,
     metrics.router,
 )
+_BODIES = (INTERACTIONS, feedback.FEEDBACK)
 
 _HOT: dict[tuple[str, str], Endpoint] = {
     (method, prefix + path): endpoint
@@ -54,13 +56,13 @@ def create_app(lifespan: Lifespan, *, version: str, max_body_bytes: int) -> Fast
 
 
 def _describe_bodies(app: FastAPI) -> None:
-    """Adds the schemas of POST /interaction, whose body is read as bytes, to the OpenAPI document."""
+    """Adds the schemas of the bodies that are read as bytes to the OpenAPI document."""
     made = app.openapi
 
     def openapi() -> dict[str, object]:
         document = made()
         schemas = document["components"]["schemas"]
-        for model in (InteractionIn, InteractionsIn):
+        for model in (model for body in _BODIES for model in body.models):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
             schemas[model.__name__] = schema

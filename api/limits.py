@@ -52,7 +52,7 @@ class BodyLimit:
         """The server reads on and throws away what still comes: a cut connection would hide the answer."""
         problem = Problem(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The body is over {self._max_bytes} bytes; send fewer interactions at once.",
+            f"The body is over {self._max_bytes} bytes; send fewer at once.",
         )
         await problem_response(Request(scope), problem)(scope, receive, send)
 

@@ -28,7 +28,7 @@ class Fault(BaseModel):
     pointer: str = Field(description="JSON pointer to what is wrong, from the root of what `in` names.")
     reason: str
     place: Place = Field("body", alias="in")
-    index: int | None = Field(None, description="Which interaction of the request, counted from 0.")
+    index: int | None = Field(None, description="Which of those sent, counted from 0.")
 
 
 class ProblemBody(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from api.parsing import parse
+from api.parsing import INTERACTIONS
 from intake.ledger import now_us
 
 app = FastAPI()
@@ -17,7 +17,7 @@ _prepared = Path(sys.argv[2]).read_bytes() if len(sys.argv) > 2 else b"{}"
 
 @app.post("/interaction", status_code=202)
 async def answer(request: Request) -> Response:
-    parse(await request.body(), now_us())
+    INTERACTIONS.parse(await request.body(), now_us())
     return Response(b"{}", 202, media_type="application/json")
 
 

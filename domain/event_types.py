@@ -17,6 +17,8 @@ SCORE_UNIT = Decimal("0.000001")
 """Scores are whole numbers of this unit, so that sums are exact in any order."""
 UNITS_PER_POINT = int(1 / SCORE_UNIT)
 
+_HIGH_FROM, _LOW_TO = 4, 2
+
 
 @dataclass(frozen=True, slots=True)
 class EventWeight:
@@ -52,3 +54,10 @@ def _weight(event_type: str, entry: Any) -> EventWeight:
     if counter is not None and counter not in COUNTERS:
         raise InvalidInputError(f"event type {event_type}: counter {counter!r} is none of {', '.join(COUNTERS)}")
     return EventWeight(int(units), counter)
+
+
+def rating_type(rating: float) -> str:
+    """The event type of a rating in stars: rating_high from 4, rating_low up to 2, between them rating_medium."""
+    if rating >= _HIGH_FROM:
+        return "rating_high"
+    return "rating_low" if rating <= _LOW_TO else "rating_medium"

@@ -8,9 +8,9 @@ from domain.errors import InvalidInputError
 from domain.event_types import EventWeight, load_event_weights
 
 
-def test_the_table_that_ships_has_24_types() -> None:
+def test_the_table_that_ships_has_25_types() -> None:
     weights = load_event_weights()
-    assert len(weights) == 24
+    assert len(weights) == 25
     assert weights["purchase"] == EventWeight(800_000, "purchase")
     assert weights["report_product"] == EventWeight(-1_200_000, None)
     assert weights["product_impression"] == EventWeight(100_000, None)

@@ -1,0 +1,137 @@
+"""The way of a request's interactions through the intake, whichever route they came by."""
+
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import Request, Response
+
+from api.bodies import Parsed, check_media_type, unprocessable
+from api.metrics import ACCEPTED, COMMIT_SECONDS, DUPLICATES
+from api.problems import RETRY_AFTER_S, Problem, invalid
+from api.responses import problems
+from api.schemas import AcceptedOut, InteractionIn
+from api.services import Services
+from api.sharding import check_shard
+from api.stamping import LONGEST_USER_AGENT, Stamp, stamp
+from domain.errors import FootfallError
+from domain.ids import id_text
+from intake.commit import Accepted
+from intake.ledger import now_us
+from intake.log import NewInteraction
+
+_LONGEST_KEY = 255
+_SWITCH = {"true": True, "1": True, "false": False, "0": False}
+
+PARAMETERS = [
+    {
+        "name": "partial",
+        "in": "query",
+        "schema": {"type": "boolean", "default": False},
+        "description": "Record the valid ones and name the others, in place of all or nothing.",
+    },
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST_KEY},
+        "description": "Makes sending the same body again safe where its interactions have no event_id.",
+    },
+]
+
+ANSWERS: dict[str, Any] = {
+    "status_code": HTTPStatus.ACCEPTED,
+    "response_model": AcceptedOut,
+    "responses": problems(400, 413, 415, 421, 422, 429, 503),
+}
+"""What a route that records answers, for its decorator."""
+
+Read = Callable[[bytes, int], Parsed[InteractionIn]]
+"""From a body and the moment, in microseconds since the Unix epoch, to interactions."""
+
+
+async def record(request: Request, read: Read) -> Response:
+    """Commits the interactions of a request and answers 202.
+
+    Raises:
+        Problem: none of them was recorded; or, with status 503, it is not known.
+
+    """
+    services: Services = request.state.services
+    check_media_type(request)
+    partial = _partial(request)
+    shared = _stamp(request)
+    parsed = read(await request.body(), shared.now_us)
+    if parsed.faults and not (partial and parsed.valid):
+        raise unprocessable(parsed.faults)
+    check_shard(services.shard, (one.account_id for _, one in parsed.valid))
+    events = [stamp(one, index, shared, services.ledger_days) for index, one in parsed.valid]
+    accepted = await _commit(services, events)
+    return Response(
+        _answer(accepted, events, parsed if partial else None),
+        HTTPStatus.ACCEPTED,
+        media_type="application/json",
+    )
+
+
+async def _commit(services: Services, events: list[NewInteraction]) -> Accepted:
+    wait_s = services.backlog.retry_after_s(services.commit.waiting_events, len(events))
+    if wait_s is not None:
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "Too much is accepted and not yet worked off; send it again later.",
+            headers={"Retry-After": str(wait_s)},
+            reason="backlog",
+        )
+    started = time.perf_counter()
+    try:
+        accepted = await services.commit.submit(events)
+    except FootfallError as error:
+        raise Problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The interactions could not be made durable, or it is not known. With the same event ids, or the same "
+            "Idempotency-Key, they may safely be sent again.",
+            headers={"Retry-After": str(RETRY_AFTER_S)},
+            reason="not_durable",
+        ) from error
+    COMMIT_SECONDS.observe(time.perf_counter() - started)
+    services.backlog.added(accepted.accepted)
+    ACCEPTED.inc(accepted.accepted)
+    DUPLICATES.inc(accepted.duplicates)
+    return accepted
+
+
+def _answer(accepted: Accepted, events: list[NewInteraction], partial: Parsed[InteractionIn] | None) -> bytes:
+    body: dict[str, Any] = {
+        "accepted": accepted.accepted,
+        "duplicates": accepted.duplicates,
+        "event_ids": [id_text(event.interaction.event_id) for event in events],
+        "batch_id": accepted.batch_id and str(accepted.batch_id),
+    }
+    if partial is not None:
+        body["rejected"] = partial.rejected
+        body["errors"] = [{key: one[key] for key in ("index", "pointer", "reason")} for one in partial.faults]
+    return msgspec.json.encode(body)
+
+
+def _partial(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
+    value = request.query_params.get("partial", "false")
+    if value.lower() not in _SWITCH:
+        raise invalid("partial", f"true or false, not {value!r}", place="query")
+    return _SWITCH[value.lower()]
+
+
+def _stamp(request: Request) -> Stamp:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= _LONGEST_KEY:
+        raise invalid("Idempotency-Key", f"1 to {_LONGEST_KEY} characters, not {len(key)}", place="header")
+    user_agent = request.headers.get("user-agent")
+    return Stamp(
+        now_us=now_us(),
+        idempotency_key=key,
+        user_agent=user_agent and user_agent[:LONGEST_USER_AGENT],
+        ip_address=request.client.host if request.client else None,
+    )
