@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from api import feedback, health, history, interaction, metrics, popularity, receipts
+from api import catalog, feedback, health, history, interaction, metrics, popularity, receipts
 from api.hot_routes import Endpoint, HotRoutes
 from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
@@ -19,10 +19,11 @@ _ROUTERS = (
     history.router,
     receipts.router,
     popularity.router,
+    catalog.router,
     health.router,
     metrics.router,
 )
-_BODIES = (INTERACTIONS, feedback.FEEDBACK)
+_BODIES = (INTERACTIONS, feedback.FEEDBACK, catalog.ITEMS, catalog.PROFILES)
 
 _HOT: dict[tuple[str, str], Endpoint] = {
     (method, prefix + path): endpoint

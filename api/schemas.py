@@ -31,7 +31,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
 EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-def _currency(code: str) -> str:
+def known_currency(code: str) -> str:
     if code not in CURRENCIES:
         raise ValueError("not an ISO 4217 currency code")
     return code
@@ -52,7 +52,7 @@ class KnownMetadata(TypedDict, total=False):
 
     price: Annotated[Any, AfterValidator(_price), WithJsonSchema({"type": ["string", "number"]})]
     quantity: Annotated[int, Field(ge=1)]
-    currency: Annotated[str, AfterValidator(_currency)]
+    currency: Annotated[str, AfterValidator(known_currency)]
     seller_id: str
     order_id: str
     recommendation_id: str

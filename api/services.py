@@ -12,6 +12,7 @@ from intake.ledger import LedgerDays
 from intake.receipts import Receipts
 from intake.releases import Releases
 from store.blocks.protocol import BlockReader
+from store.catalog import CatalogStore
 from store.popularity import PopularityStore
 
 
@@ -25,6 +26,7 @@ class Services:
     popularity: PopularityStore
     tops: SharedReads[bytes]
     """Answers of /popularity/top, by its parameters."""
+    catalog: CatalogStore
     blocks: BlockReader
     fan_outs: Sequence[str]
     shard: Shard | None

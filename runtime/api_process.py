@@ -38,6 +38,7 @@ from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within
+from store.catalog import CatalogStore
 from store.popularity import PopularityStore
 
 _log = logging.getLogger(__name__)
@@ -154,6 +155,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 releases=releases,
                 popularity=PopularityStore(reads),
                 tops=SharedReads(),
+                catalog=CatalogStore(reads),
                 blocks=blocks,
                 fan_outs=fan_outs,
                 shard=settings.shard,
