@@ -33,11 +33,12 @@ def import_file(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where any row was bad or refused.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Import a file of interactions. Importing it again changes nothing.
+    """Import a file of interactions, or of MovieLens' items or users. Importing it again changes nothing.
 
     jsonl: one interaction a line, as POST /interaction takes it. retailrocket: CSV of timestamp (ms), visitorid,
-    event, itemid, transactionid. movielens: user, item, rating and seconds with tabs between; a rating from 4 is
-    rating_high, up to 2 rating_low, between rating_medium.
+    event, itemid, transactionid. movielens: user, item, rating and seconds with tabs or commas between; a rating
+    from 4 is rating_high, up to 2 rating_low, between rating_medium. Also u.item, movies.csv and u.user, which are
+    told by their first lines and go into the catalog.
 
     Event ids are derived from the rows, so a row that is there already is not recorded twice. How the times were
     moved is remembered for each file and server, and used again: --shift-to-now and --span are for the first import.

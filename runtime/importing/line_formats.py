@@ -1,10 +1,5 @@
-"""The file formats: each turns the text of one line into an interaction, or says why it can't.
+"""The file formats: each turns the text of one line into an interaction, an item or a user, or says why it can't."""
 
-MovieLens ratings become rating_high from 4, rating_medium above 2 to below 4, and rating_low up to 2.
-For whole stars that is 4 and 5, 3, and 1 and 2.
-"""
-
-import csv
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,9 +9,13 @@ from uuid import UUID
 import msgspec
 
 from domain.errors import InvalidInputError
+from domain.event_types import rating_type
 from domain.interaction import PRODUCT
 from domain.week import to_us
+from runtime.importing.columns import cells, present
+from runtime.importing.movielens import parse_movie, parse_u_item, parse_u_user
 from runtime.importing.rows import BadRowError
+from runtime.posting import INTERACTIONS, ITEMS, USERS, Route
 
 
 class Parsed(NamedTuple):
@@ -27,10 +26,14 @@ class Parsed(NamedTuple):
 
 class LineFormat(NamedTuple):
     name: str
+    """One word, or two: that of several files of one data set, and which of them."""
     parse: Callable[[str], Parsed]
     """Raises BadRowError."""
     is_header: Callable[[str], bool]
     """Whether the first line with text is a header."""
+    route: Route = INTERACTIONS
+    may_be_latin_1: bool = False
+    """Lines that are not UTF-8 are Latin-1, then."""
 
 
 _EARLIEST_US = to_us(datetime(1, 1, 2, tzinfo=UTC))
@@ -38,8 +41,6 @@ _LATEST_US = to_us(datetime(9999, 12, 30, tzinfo=UTC))
 
 _SHOP_EVENTS = {"view": "view", "addtocart": "add_to_cart", "transaction": "purchase"}
 _BEST_RATING = 5.0
-_HIGH_FROM = 4.0
-_LOW_TO = 2.0
 
 _decode_object = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_text: Callable[[msgspec.Raw], str | None] = msgspec.json.Decoder(str | None).decode
@@ -82,7 +83,7 @@ def _moment(text: str) -> int:
 
 
 def _parse_retailrocket(text: str) -> Parsed:
-    values = _cells(text)
+    values = cells(text)
     if len(values) not in (4, 5):
         raise BadRowError(f"{len(values)} columns, expected timestamp,visitorid,event,itemid,transactionid")
     timestamp, visitor, event, item = (value.strip() for value in values[:4])
@@ -90,20 +91,20 @@ def _parse_retailrocket(text: str) -> Parsed:
     event_type = _SHOP_EVENTS.get(event)
     if event_type is None:
         raise BadRowError(f"event {event!r} is none of {', '.join(_SHOP_EVENTS)}")
-    fields = _fields(_present(visitor, "visitorid"), event_type, _present(item, "itemid"))
+    fields = _fields(present(visitor, "visitorid"), event_type, present(item, "itemid"))
     order = values[4].strip() if len(values) > 4 else ""  # noqa: PLR2004  (the fifth column)
     if order:
         fields["metadata"] = {"order_id": order}
     return Parsed(fields, occurred_at_us)
 
 
-def _parse_movielens(text: str) -> Parsed:
-    values = [value.strip() for value in text.split("\t")]
+def _parse_ratings(text: str) -> Parsed:
+    values = [value.strip() for value in text.split("\t" if "\t" in text else ",")]
     if len(values) != 4:  # noqa: PLR2004  (user, item, rating, time)
-        raise BadRowError(f"{len(values)} columns, expected user, item, rating and seconds, with tabs between")
+        raise BadRowError(f"{len(values)} columns, expected user, item, rating and seconds, tabs or commas between")
     user, item, rating, seconds = values
     occurred_at_us = _whole(seconds, "time", 1_000_000)
-    return Parsed(_fields(_present(user, "user"), _rating_type(rating), _present(item, "item")), occurred_at_us)
+    return Parsed(_fields(present(user, "user"), _rating_type(rating), present(item, "item")), occurred_at_us)
 
 
 def _rating_type(text: str) -> str:
@@ -113,28 +114,11 @@ def _rating_type(text: str) -> str:
         rating = math.nan
     if not 0 <= rating <= _BEST_RATING:
         raise BadRowError(f"rating {text!r} is not a number from 0 to 5")
-    if rating >= _HIGH_FROM:
-        return "rating_high"
-    return "rating_low" if rating <= _LOW_TO else "rating_medium"
-
-
-def _cells(text: str) -> list[str]:
-    if '"' not in text:
-        return text.split(",")
-    try:
-        return next(csv.reader([text], strict=True))
-    except csv.Error as error:
-        raise BadRowError(f"not CSV: {error}") from None
+    return rating_type(rating)
 
 
 def _fields(account_id: str, event_type: str, product_id: str) -> dict[str, Any]:
     return {"account_id": account_id, "event_type": event_type, "ref_type": PRODUCT, "ref_id": product_id}
-
-
-def _present(value: str, name: str) -> str:
-    if not value:
-        raise BadRowError(f"{name} is empty")
-    return value
 
 
 def _whole(text: str, name: str, unit_us: int) -> int:
@@ -153,9 +137,20 @@ def _is_retailrocket_header(text: str) -> bool:
     return text.partition(",")[0].strip(' "').lower() == "timestamp"
 
 
-def _is_movielens_header(text: str) -> bool:
-    cells = text.split("\t")
-    return len(cells) > 1 and cells[0].strip(' "').lower().startswith("user") and not _parses(_parse_movielens, text)
+def _is_ratings_header(text: str) -> bool:
+    return text.strip(' "').lower().startswith("user") and not _parses(_parse_ratings, text)
+
+
+def _is_movies_header(text: str) -> bool:
+    return text.lower().startswith("movieid,")
+
+
+def _no_header(_text: str) -> bool:
+    return False
+
+
+def _catalog(parse: Callable[[str], dict[str, Any]]) -> Callable[[str], Parsed]:
+    return lambda text: Parsed(parse(text), None)
 
 
 def _parses(parse: Callable[[str], Parsed], text: str) -> bool:
@@ -169,31 +164,37 @@ def _parses(parse: Callable[[str], Parsed], text: str) -> bool:
 FORMATS = {
     one.name: one
     for one in (
-        LineFormat("jsonl", _parse_json, lambda _: False),
+        LineFormat("jsonl", _parse_json, _no_header),
         LineFormat("retailrocket", _parse_retailrocket, _is_retailrocket_header),
-        LineFormat("movielens", _parse_movielens, _is_movielens_header),
+        LineFormat("movielens", _parse_ratings, _is_ratings_header),
+        LineFormat("movielens u.item", _catalog(parse_u_item), _no_header, ITEMS, may_be_latin_1=True),
+        LineFormat("movielens movies.csv", _catalog(parse_movie), _is_movies_header, ITEMS),
+        LineFormat("movielens u.user", _catalog(parse_u_user), _no_header, USERS),
     )
 }
+_NAMES = list(dict.fromkeys(name.split()[0] for name in FORMATS))
 
 
-def format_named(name: str) -> LineFormat:
-    if name not in FORMATS:
-        raise InvalidInputError(f"format {name!r} is none of {', '.join(FORMATS)}")
-    return FORMATS[name]
+def format_named(name: str, first_lines: list[str]) -> LineFormat:
+    """The format of this name; where several files have it, the one that most of the first lines parse as."""
+    named = [one for one in FORMATS.values() if name in (one.name, one.name.split()[0])]
+    if not named:
+        raise InvalidInputError(f"format {name!r} is none of {', '.join(_NAMES)}")
+    return max(named, key=lambda one: _fitting(one, first_lines))
 
 
 def guess_format(first_lines: list[str], name: str) -> LineFormat:
     """The format that most of the first lines parse as. `name` is the file's, for the message."""
     if not first_lines:
         raise InvalidInputError(f"{name} has no rows")
-
-    def fitting(one: LineFormat) -> int:
-        return one.is_header(first_lines[0]) + sum(_parses(one.parse, text) for text in first_lines)
-
-    best = max(FORMATS.values(), key=fitting)
-    if not fitting(best):
+    best = max(FORMATS.values(), key=lambda one: _fitting(one, first_lines))
+    if not _fitting(best, first_lines):
         raise InvalidInputError(
-            f"{name}: its first lines are none of {', '.join(FORMATS)}; the first is {first_lines[0][:80]!r}. "
+            f"{name}: its first lines are none of {', '.join(_NAMES)}; the first is {first_lines[0][:80]!r}. "
             "Name the format with --format."
         )
     return best
+
+
+def _fitting(one: LineFormat, lines: list[str]) -> int:
+    return sum(_parses(one.parse, text) for text in lines) + any(map(one.is_header, lines[:1]))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from domain.errors import InvalidInputError
-from runtime.importing.line_formats import LineFormat, guess_format
+from runtime.importing.line_formats import LineFormat, format_named, guess_format
 from runtime.importing.rows import BadRow, BadRowError, Row
 
 MAX_LINE_BYTES = 1024 * 1024
@@ -28,15 +28,16 @@ def fingerprint(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def guess(path: Path) -> LineFormat:
-    """The format, from the first lines.
+def choose_format(path: Path, named: str | None) -> LineFormat:
+    """The format of this name, or any, that the first lines fit best.
 
     Raises:
-        InvalidInputError: they fit no format.
+        InvalidInputError: there is none of this name; or none is named, and they fit no format.
 
     """
     lines = islice((raw for _, raw in _lines(path) if raw is not None), _LINES_TO_GUESS_FROM)
-    return guess_format([raw.decode("utf-8", "replace") for raw in lines], path.name)
+    texts = [raw.decode("utf-8", "replace") for raw in lines]
+    return guess_format(texts, path.name) if named is None else format_named(named, texts)
 
 
 def read_rows(path: Path, file_format: LineFormat, at: BytesRead | None = None) -> Iterator[Row | BadRow]:
@@ -47,7 +48,7 @@ def read_rows(path: Path, file_format: LineFormat, at: BytesRead | None = None) 
             yield BadRow(number, f"longer than {MAX_LINE_BYTES} bytes")
             continue
         try:
-            text = raw.decode("utf-8")
+            text = _text(raw, file_format)
         except UnicodeDecodeError as error:
             yield BadRow(number, f"not UTF-8: {error.reason} at byte {error.start + 1}")
             continue
@@ -61,6 +62,15 @@ def read_rows(path: Path, file_format: LineFormat, at: BytesRead | None = None) 
             yield BadRow(number, str(error))
         else:
             yield Row(number, raw, parsed.fields, parsed.occurred_at_us, parsed.event_id)
+
+
+def _text(line: bytes, file_format: LineFormat) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        if file_format.may_be_latin_1:
+            return line.decode("latin-1")
+        raise
 
 
 def _lines(path: Path, at: BytesRead | None = None) -> Iterator[tuple[int, bytes | None]]:

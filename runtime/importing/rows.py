@@ -6,14 +6,14 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """One interaction of a file, as the file has it."""
+    """One interaction, item or user of a file, as the file has it."""
 
     line: int
     """Counted from 1, header and blank lines included."""
     source: bytes
     """The line without its ending: what the event id is derived from."""
     fields: dict[str, Any]
-    """The body for POST /interaction, without event_id and occurred_at."""
+    """As the route takes it; of an interaction without event_id and occurred_at."""
     occurred_at_us: int | None
     """Microseconds since the Unix epoch, before any shift; None where the row has no time."""
     event_id: str | None

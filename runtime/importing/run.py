@@ -6,17 +6,18 @@ from collections.abc import Iterator
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
+from runtime.importing.catalog import import_catalog
 from runtime.importing.event_ids import EventIds
-from runtime.importing.line_formats import LineFormat, format_named
+from runtime.importing.line_formats import LineFormat
 from runtime.importing.plan import Options, begin
-from runtime.importing.reading import fingerprint, guess, read_rows
-from runtime.importing.sending import Batch, batches_of, items_of, send_batches
+from runtime.importing.reading import choose_format, fingerprint, read_rows
+from runtime.importing.sending import Batch, batches_of, encode_interactions, send_batches
 from runtime.importing.state import ImportState, Position, StateFile
-from runtime.importing.summary import BadRowReport, Summary
+from runtime.importing.summary import BadRowReport, Summary, progress_of
 from runtime.importing.survey import Survey, survey_rows
-from runtime.posting import Outcome, Poster, new_client
+from runtime.posting import INTERACTIONS, Outcome, Poster, new_client
 
 _SAVE_EVERY_S = 1.0
 
@@ -24,9 +25,11 @@ _SAVE_EVERY_S = 1.0
 def run_import(options: Options, console: Console, now_us: int) -> Summary:
     """Raises FootfallError where it could not be finished; what was confirmed until then is remembered."""
     client = new_client(options.url)  # before the first pass, which may be long
-    file_format = format_named(options.format_name) if options.format_name else guess(options.file)
+    file_format = choose_format(options.file, options.format_name)
+    if file_format.route is not INTERACTIONS:
+        return import_catalog(options, file_format, client, console)
     report = BadRowReport(console)
-    with _progress(console) as progress:
+    with progress_of(console) as progress:
         survey = _survey(options, file_format, report, progress)
         state_file = StateFile(fingerprint(options.file), options.url, file_format.name)
         state, told = begin(options, survey, state_file.load(), now_us)
@@ -35,8 +38,8 @@ def run_import(options: Options, console: Console, now_us: int) -> Summary:
         state_file.save(state)
         sending = _Sending(state, state_file, survey, report, progress)
         ids = EventIds(file_format.name, survey.repeats, state.salt)
-        items = items_of(read_rows(options.file, file_format), ids, state.mapping, state.confirmed)
-        asyncio.run(sending.run(batches_of(items, state.confirmed), client, options))
+        rows = encode_interactions(read_rows(options.file, file_format), ids, state.mapping, state.confirmed)
+        asyncio.run(sending.run(batches_of(rows, state.confirmed), client, options))
     return sending.summary
 
 
@@ -74,8 +77,8 @@ class _Sending:
     def _done(self, batch: Batch, outcome: Outcome) -> None:
         self.summary.add(batch, outcome)
         self._report.refused(batch, outcome)
-        self._position.confirm(batch.first_row, len(batch.items))
-        self._progress.advance(self._task, len(batch.items))
+        self._position.confirm(batch.first_row, len(batch.rows))
+        self._progress.advance(self._task, len(batch.rows))
         if time.monotonic() - self._saved_at >= _SAVE_EVERY_S:
             self._save()
 
@@ -83,14 +86,3 @@ class _Sending:
         self._state.confirmed = self._position.confirmed
         self._file.save(self._state)
         self._saved_at = time.monotonic()
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )

@@ -16,16 +16,16 @@ from runtime.importing.time_mapping import TimeMapping
 from runtime.posting import MAX_BODY_BYTES, MAX_ROWS, Outcome, Poster
 
 
-class Item(NamedTuple):
+class EncodedRow(NamedTuple):
     line: int
     body: bytes
-    """The interaction as JSON."""
+    """What to send, as JSON."""
 
 
 class Batch(NamedTuple):
     first_row: int
     """Its place among the good rows of the file, from 0."""
-    items: list[Item]
+    rows: list[EncodedRow]
 
 
 Done = Callable[[Batch, Outcome], None]
@@ -33,7 +33,9 @@ Done = Callable[[Batch, Outcome], None]
 _encode = msgspec.json.Encoder().encode
 
 
-def items_of(rows: Iterable[Row | BadRow], ids: EventIds, mapping: TimeMapping, skip: int) -> Iterator[Item]:
+def encode_interactions(
+    rows: Iterable[Row | BadRow], ids: EventIds, mapping: TimeMapping, skip: int
+) -> Iterator[EncodedRow]:
     """What to send, without the first `skip` good rows; those still count as occurrences."""
     good = (row for row in rows if isinstance(row, Row))
     for row in islice(good, skip):
@@ -41,22 +43,22 @@ def items_of(rows: Iterable[Row | BadRow], ids: EventIds, mapping: TimeMapping, 
     for row in good:
         row.fields["event_id"] = id_text(ids.of(row))
         row.fields["occurred_at"] = from_us(mapping.moved(row.occurred_at_us)).isoformat()
-        yield Item(row.line, _encode(row.fields))
+        yield EncodedRow(row.line, _encode(row.fields))
 
 
 def batches_of(
-    items: Iterable[Item], first_row: int, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BODY_BYTES
+    rows: Iterable[EncodedRow], first_row: int, *, max_rows: int = MAX_ROWS, max_bytes: int = MAX_BODY_BYTES
 ) -> Iterator[Batch]:
-    """At most `max_rows` each and `max_bytes` together; an item that is larger by itself goes alone."""
-    batch: list[Item] = []
+    """At most `max_rows` each and `max_bytes` together; a row that is larger by itself goes alone."""
+    batch: list[EncodedRow] = []
     size = 0
-    for item in items:
-        if batch and (len(batch) == max_rows or size + len(item.body) + 1 > max_bytes):
+    for row in rows:
+        if batch and (len(batch) == max_rows or size + len(row.body) + 1 > max_bytes):
             yield Batch(first_row, batch)
             first_row += len(batch)
             batch, size = [], 0
-        batch.append(item)
-        size += len(item.body) + 1
+        batch.append(row)
+        size += len(row.body) + 1
     if batch:
         yield Batch(first_row, batch)
 
@@ -72,7 +74,7 @@ async def send_batches(batches: Iterator[Batch], poster: Poster, connections: in
     async def work() -> None:
         # The connections share one iterator: whoever is free takes the next batch.
         for batch in batches:
-            done(batch, await poster.submit([item.body for item in batch.items]))
+            done(batch, await poster.submit([row.body for row in batch.rows]))
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 
 import msgspec
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from runtime.importing.rows import BadRow
 from runtime.importing.sending import Batch
-from runtime.posting import Outcome
+from runtime.posting import INTERACTIONS, Outcome
 
 _SHOWN = 20
 
@@ -17,12 +18,15 @@ _SHOWN = 20
 class Summary:
     """The figures of one run."""
 
+    kind: str = INTERACTIONS.name
+    """What the rows are: interactions, items or users."""
     rows: int = 0
     """Good rows of the file."""
     resumed: int = 0
     """Of these, how many an interrupted run before this one had confirmed."""
     sent: int = 0
     accepted: int = 0
+    """Of items and users: stored, whether they were known or not."""
     duplicates: int = 0
     refused: int = 0
     """By the server."""
@@ -32,10 +36,10 @@ class Summary:
     rows_per_s: float = 0.0
 
     def add(self, batch: Batch, outcome: Outcome) -> None:
-        self.sent += len(batch.items)
+        self.sent += len(batch.rows)
         self.accepted += outcome.accepted
         self.duplicates += outcome.duplicates
-        self.refused += len(batch.items) - outcome.accepted - outcome.duplicates
+        self.refused += len(batch.rows) - outcome.accepted - outcome.duplicates
 
     def took(self, seconds: float) -> None:
         self.seconds = round(seconds, 3)
@@ -45,10 +49,11 @@ class Summary:
         return msgspec.json.encode(asdict(self)).decode()
 
     def text(self) -> str:
-        text = (
-            f"{self.rows} rows: {self.sent} sent in {self.seconds:.1f} s ({self.rows_per_s:.0f} rows/s), "
-            f"{self.accepted} accepted, {self.duplicates} known already"
-        )
+        text = f"{self.rows} {self.kind}: {self.sent} sent in {self.seconds:.1f} s ({self.rows_per_s:.0f} rows/s), "
+        if self.kind == INTERACTIONS.name:
+            text += f"{self.accepted} accepted, {self.duplicates} known already"
+        else:
+            text += f"{self.accepted} stored"
         if self.resumed:
             text += f", {self.resumed} confirmed by the run before"
         if self.refused:
@@ -70,8 +75,8 @@ class BadRowReport:
 
     def refused(self, batch: Batch, outcome: Outcome) -> None:
         for index, reason in sorted(outcome.refused.items()):
-            if index < len(batch.items):
-                self._report(batch.items[index].line, f"refused by the server: {reason}")
+            if index < len(batch.rows):
+                self._report(batch.rows[index].line, f"refused by the server: {reason}")
 
     def _report(self, line: int, reason: str) -> None:
         self._reported += 1
@@ -86,3 +91,14 @@ class BadRowReport:
 
 def print_summary(summary: Summary, *, as_json: bool) -> None:
     sys.stdout.write((summary.json() if as_json else summary.text()) + "\n")
+
+
+def progress_of(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 Interaction = dict[str, Any]
+_NAMES = {"POST /interaction?partial=true": "interactions", "PUT /items": "items", "PUT /users": "users"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class FaultyServer:
         self.invalid: Callable[[Interaction], str | None] = lambda _: None
         self.requests: list[list[Interaction]] = []
         self.recorded: dict[tuple[str, str], Interaction] = {}
+        self.stored: dict[str, dict[str, Any]] = {}
         self.max_body_bytes = 1024 * 1024
         self.at_once = self.most_at_once = 0
         self.url = ""
@@ -69,7 +71,8 @@ class FaultyServer:
                 self.at_once += 1
                 self.most_at_once = max(self.most_at_once, self.at_once)
                 body = await reader.readexactly(length)
-                answer = self._answer(body)
+                method, target, _ = head.split(" ", 2)
+                answer = self._answer(_NAMES[f"{method} {target}"], body)
                 self.at_once -= 1
                 if answer is None:
                     break
@@ -78,8 +81,8 @@ class FaultyServer:
         self._writers.discard(writer)
         writer.transport.abort()
 
-    def _answer(self, body: bytes) -> Fault | None:
-        sent: list[Interaction] = json.loads(body)["interactions"]
+    def _answer(self, name: str, body: bytes) -> Fault | None:
+        sent: list[Interaction] = json.loads(body)[name]
         self.requests.append(sent)
         fault = self.faults.popleft() if self.faults else None
         if isinstance(fault, Hang):
@@ -90,15 +93,23 @@ class FaultyServer:
             return Reply(413, {"detail": f"The body is over {self.max_body_bytes} bytes."})
         if isinstance(fault, Cut) and not fault.recorded:
             return None
-        answer = self._record(sent)
+        answer = self._take(name, sent)
         return None if isinstance(fault, Cut) else answer
 
-    def _record(self, sent: list[Interaction]) -> Reply:
+    def _take(self, name: str, sent: list[Interaction]) -> Reply:
         faults = {index: reason for index, one in enumerate(sent) if (reason := self.invalid(one))}
         errors = [
-            {"index": index, "pointer": f"#/interactions/{index}/account_id", "reason": reason}
+            {"index": index, "pointer": f"#/{name}/{index}/account_id", "reason": reason}
             for index, reason in faults.items()
         ]
+        if name == "interactions":
+            return self._record(sent, faults, errors)
+        if faults:
+            return Reply(422, {"detail": "all or nothing", "errors": errors})
+        self.stored |= {one.get("item_id") or one["account_id"]: one for one in sent}
+        return Reply(200, {"stored": len(sent)})
+
+    def _record(self, sent: list[Interaction], faults: dict[int, str], errors: list[dict[str, Any]]) -> Reply:
         if len(faults) == len(sent):
             return Reply(422, {"detail": "none is valid", "errors": errors})
         valid = [one for index, one in enumerate(sent) if index not in faults]

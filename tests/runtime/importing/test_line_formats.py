@@ -149,4 +149,4 @@ def test_what_cannot_be_guessed_is_an_error_that_names_the_option() -> None:
     with pytest.raises(InvalidInputError, match="has no rows"):
         guess_format([], "a file")
     with pytest.raises(InvalidInputError, match="none of jsonl, retailrocket, movielens"):
-        format_named("xml")
+        format_named("xml", [])

@@ -5,7 +5,7 @@ import pytest
 
 from domain.errors import InvalidInputError
 from runtime.importing.line_formats import FORMATS
-from runtime.importing.reading import MAX_LINE_BYTES, fingerprint, guess, read_rows
+from runtime.importing.reading import MAX_LINE_BYTES, choose_format, fingerprint, read_rows
 from runtime.importing.rows import BadRow, Row
 
 HEADER = "timestamp,visitorid,event,itemid,transactionid\n"
@@ -13,7 +13,7 @@ RETAILROCKET, JSONL = FORMATS["retailrocket"], FORMATS["jsonl"]
 
 
 def rows(path: Path) -> list[Row | BadRow]:
-    return list(read_rows(path, guess(path)))
+    return list(read_rows(path, choose_format(path, None)))
 
 
 def test_lines_are_counted_with_header_and_blank_lines(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import FootfallError
-from runtime.importing.sending import Batch, Item, batches_of, send_batches
+from runtime.importing.sending import Batch, EncodedRow, batches_of, send_batches
 from runtime.importing.state import Position
 from runtime.posting import Outcome, Poster, UnexpectedAnswerError, new_client
 from tests.runtime.importing.faulty_server import FaultyServer, Reply
@@ -14,20 +14,20 @@ from tests.runtime.importing.test_posting import items
 
 
 def batches(count: int) -> Iterator[Batch]:
-    return batches_of([Item(line, body) for line, body in enumerate(items(count), start=1)], 0, max_rows=10)
+    return batches_of([EncodedRow(line, body) for line, body in enumerate(items(count), start=1)], 0, max_rows=10)
 
 
 @given(st.lists(st.integers(0, 50), max_size=60), st.integers(1, 7), st.integers(1, 100))
 def test_batches_keep_all_rows_in_order_within_both_limits(sizes: list[int], max_rows: int, max_bytes: int) -> None:
-    rows = [Item(line, b"x" * size) for line, size in enumerate(sizes)]
+    rows = [EncodedRow(line, b"x" * size) for line, size in enumerate(sizes)]
     found = list(batches_of(rows, 5, max_rows=max_rows, max_bytes=max_bytes))
-    assert [item for batch in found for item in batch.items] == rows
+    assert [item for batch in found for item in batch.rows] == rows
     at = 5
     for batch in found:
         assert batch.first_row == at
-        at += len(batch.items)
-        assert 0 < len(batch.items) <= max_rows
-        assert len(batch.items) == 1 or sum(len(item.body) + 1 for item in batch.items) <= max_bytes
+        at += len(batch.rows)
+        assert 0 < len(batch.rows) <= max_rows
+        assert len(batch.rows) == 1 or sum(len(item.body) + 1 for item in batch.rows) <= max_bytes
 
 
 @given(st.permutations(range(8)))
