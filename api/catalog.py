@@ -173,9 +173,9 @@ async def _sent(request: Request, body: Body[_M], id_name: str) -> list[_M]:
     sent = [one for _, one in parsed.valid]
     first: dict[str, int] = {}
     twice = [
-        fault(pointer([body.name, index, id_name]), f"the same as of number {first[one_id]}", index=index)
+        fault(pointer([body.name, index, id_name]), "twice in this request", index=index)
         for index, one in enumerate(sent)
-        if first.setdefault(one_id := getattr(one, id_name), index) != index
+        if first.setdefault(getattr(one, id_name), index) != index
     ]
     if twice:
         raise unprocessable(twice)

@@ -1,7 +1,8 @@
 """The catalog in PostgreSQL: items, and the profiles of accounts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,10 +11,13 @@ import msgspec
 
 from domain.catalog import Item, NewItem, NewProfile, Profile
 from domain.week import from_us, to_us
-from store.postgres import Pool, transaction, translated_errors
+from store.postgres import Connection, Pool, transaction, translated_errors
 from store.queries import load_queries
 
 _QUERIES = load_queries("store", "catalog.sql")
+
+_PATIENCE_S = 10.0
+"""How long a change waits for those before it; were PostgreSQL away, each of them would wait for it in turn."""
 
 
 class AfterChange(NamedTuple):
@@ -38,14 +42,12 @@ class CatalogStore:
 
         Of the same content as before, an item does not change. `items` hold each id once.
         """
-        async with self._changing, transaction(self._pool) as connection:
-            moment = await connection.fetchval(_QUERIES["tick"])
+        async with self._change() as (connection, moment):
             await connection.execute(_QUERIES["put_items"], _as_json(items), moment)
 
     async def delete_item(self, item_id: str) -> bool:
         """Marks an item as deleted; whether it is known."""
-        async with self._changing, transaction(self._pool) as connection:
-            moment = await connection.fetchval(_QUERIES["tick"])
+        async with self._change() as (connection, moment):
             return bool(await connection.fetchval(_QUERIES["delete_item"], item_id, moment))
 
     async def item(self, item_id: str) -> Item | None:
@@ -76,6 +78,18 @@ class CatalogStore:
             else:
                 rows = await self._pool.fetch(_QUERIES["changed_items_of_category"], *place, limit, category)
         return [_item(row) for row in rows]
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncIterator[tuple[Connection, datetime]]:
+        """A transaction that changes items, and its moment. In PostgreSQL it is the only one."""
+        with translated_errors():
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._changing.acquire()
+        try:
+            async with transaction(self._pool) as connection:
+                yield connection, await connection.fetchval(_QUERIES["tick"])
+        finally:
+            self._changing.release()
 
     async def put_profiles(self, profiles: Sequence[NewProfile]) -> None:
         """As `put_items`."""

@@ -249,7 +249,6 @@ async def test_all_or_nothing(http: httpx.AsyncClient, name: str, make: Any, id_
         (f"#/{name}/2/{id_name}", 2),
         (f"#/{name}/3/{id_name}", 3),
     ]
-    assert "number 0" in twice["errors"][0]["reason"]
     for unknown in (one, other):
         assert (await http.get(f"/{name}/{unknown}")).status_code == 404
 

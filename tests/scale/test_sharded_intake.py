@@ -151,3 +151,19 @@ async def test_what_comes_to_the_wrong_shard_is_refused(divided: Divided) -> Non
         assert known.json()["accepted"] == 1  # nothing of the refused request was recorded
         assert (await http.get(f"{divided.stacks[other].url}/interactions/{account}")).status_code == 421
         assert (await http.get(f"{divided.stacks[home].url}/interactions/{account}")).status_code == 200
+
+
+async def test_items_are_every_shards_and_users_and_feedback_their_own_shards(divided: Divided) -> None:
+    account, item = f"astray-{uuid4()}", str(uuid4())
+    home, other = shard_of(account, SHARDS), 1 - shard_of(account, SHARDS)
+    told = {"account_id": account, "item_id": item, "kind": "like"}
+    async with httpx.AsyncClient(timeout=30) as http:
+        for number, status in ((other, 421), (home, 200)):
+            url = divided.stacks[number].url
+            assert (await http.put(f"{url}/users", json={"account_id": account})).status_code == status
+            assert (await http.get(f"{url}/users/{account}")).status_code == status
+            assert (await http.post(f"{url}/feedback", json=told)).status_code == (202 if status == 200 else 421)
+            assert (await http.put(f"{url}/items", json={"item_id": item, "title": "x"})).status_code == 200
+            assert (await http.get(f"{url}/items/{item}")).status_code == 200
+        refused = await http.delete(f"{divided.stacks[other].url}/users/{account}")
+        assert (refused.status_code, f"shard {home}/{SHARDS}" in refused.json()["detail"]) == (421, True)

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from domain.catalog import Item, NewItem, NewProfile, Profile
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 from domain.week import from_us, to_us
 from store.catalog import AfterChange, CatalogStore
 from store.postgres import Pool
@@ -213,6 +213,24 @@ async def test_nobody_commits_behind_a_change_that_may_be_seen_already(
     await slow.commit()
     await ours
     assert [one.item_id for one in await store.changed_items(10)] == ["slow", "cup"]
+
+
+async def test_who_waits_too_long_for_the_changes_of_others_is_told(
+    store: CatalogStore, other: "asyncpg.Connection[asyncpg.Record]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the next one is not kept out by it."""
+    slow = other.transaction()
+    await slow.start()
+    await other.fetchval(QUERIES["tick"])
+    first = asyncio.create_task(store.put_items([new_item("first")]))
+    await asyncio.sleep(0)
+    monkeypatch.setattr("store.catalog._PATIENCE_S", 0.01)
+    with pytest.raises(TransientError):
+        await store.put_items([new_item("second")])
+    await slow.rollback()
+    await first
+    await store.put_items([new_item("third")])
+    assert [one.item_id for one in await store.changed_items(10)] == ["first", "third"]
 
 
 async def test_a_clock_that_is_set_back_does_not_turn_changes_around(store: CatalogStore, pool: Pool) -> None:
