@@ -1,0 +1,138 @@
+"""Actions: interactions about products as recommendations see them, and what can be known from them at a glance."""
+
+from collections.abc import Collection, Iterable
+
+import msgspec
+
+from domain.interaction import PRODUCT, Interaction
+
+IMPRESSION = "product_impression"
+"""What the shop showed, not what the account did: many times as frequent as all else, and no signal of an account."""
+
+BOUGHT = frozenset({"purchase"})
+_HIDDEN = frozenset({"hide_item", "report_product"})
+_DISLIKED = frozenset({"dislike", "rating_low"})
+_NOT_INTERESTED = frozenset({"not_interested"})
+_LIKED = frozenset({"like", "add_to_favorites", "rating_high"})
+_OPINIONS = _HIDDEN | _DISLIKED | _NOT_INTERESTED | _LIKED
+
+LASTING = BOUGHT | _OPINIONS
+"""Event types that say what not to recommend: for longer than any other action counts."""
+
+MOST_COUNTED = 2**31 - 1
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    """One thing that an account did with one item; absent fields are None.
+
+    A struct as Interaction is one: an answer reads hundreds.
+    """
+
+    account_id: str
+    item_id: str
+    event_type: str
+    occurred_at: int
+    """Microseconds since the Unix epoch, UTC."""
+    event_id: bytes
+    """16 bytes of a UUID."""
+    session_id: str | None = None
+    recommendation_id: str | None = None
+    """The answer that the item came from."""
+    position: int | None = None
+    """Its place in that answer, from 0; at most MOST_COUNTED."""
+    price: float | None = None
+    """Of one piece, in the currency that the app sent."""
+    quantity: int | None = None
+    """At most MOST_COUNTED."""
+
+
+class Hidden(msgspec.Struct, frozen=True):
+    """What an account does not want to see, or has already; ids of items.
+
+    Of several opinions about an item the newest counts: who likes what he once hid sees it again.
+    """
+
+    hidden: frozenset[str] = frozenset()
+    disliked: frozenset[str] = frozenset()
+    not_interested: frozenset[str] = frozenset()
+    bought: frozenset[str] = frozenset()
+
+
+class ItemCounts(msgspec.Struct, frozen=True, gc=False):
+    """How often an item was viewed, put into a cart and bought of late.
+
+    Counted by UTC day, as popularity is. Of the day that a window begins in counts the share that lies within, as
+    if it were spread evenly; hence no whole numbers.
+    """
+
+    views_24h: float = 0.0
+    carts_24h: float = 0.0
+    purchases_24h: float = 0.0
+    views_7d: float = 0.0
+    carts_7d: float = 0.0
+    purchases_7d: float = 0.0
+
+
+class _Known(msgspec.Struct):
+    """What of metadata an action has; checked at the front door."""
+
+    recommendation_id: str | None = None
+    position: int | None = None
+    price: str | int | float | None = None
+    quantity: int | None = None
+
+
+_decode_known = msgspec.json.Decoder(_Known).decode
+_NOTHING_KNOWN = _Known()
+
+
+def signal_types(scored: Collection[str]) -> frozenset[str]:
+    """The event types that are an account's signals, where these are the scored ones."""
+    return (frozenset(scored) | LASTING) - {IMPRESSION}
+
+
+def actions_of(interactions: Iterable[Interaction]) -> list[Action]:
+    """Those about products, of whatever type, in the order given.
+
+    Raises:
+        msgspec.DecodeError: metadata that the front door does not let in.
+
+    """
+    return [_action(one) for one in interactions if one.ref_type == PRODUCT]
+
+
+def _action(one: Interaction) -> Action:
+    known = _NOTHING_KNOWN if one.metadata is None else _decode_known(one.metadata)
+    return Action(
+        one.account_id,
+        one.ref_id,
+        one.event_type,
+        one.occurred_at,
+        one.event_id,
+        one.session_id,
+        known.recommendation_id,
+        None if known.position is None else min(known.position, MOST_COUNTED),
+        None if known.price is None else float(known.price),
+        None if known.quantity is None else min(known.quantity, MOST_COUNTED),
+    )
+
+
+def newest_first(action: Action) -> tuple[int, bytes]:
+    """Sorts actions by time, the newest first; equal times by event id, so that the order is always the same."""
+    return -action.occurred_at, action.event_id
+
+
+def hidden_of(actions: Iterable[Action]) -> Hidden:
+    """What these actions of one account say, in whatever order they come."""
+    bought: set[str] = set()
+    opinions: dict[str, str] = {}
+    for one in sorted(actions, key=newest_first):
+        if one.event_type in BOUGHT:
+            bought.add(one.item_id)
+        elif one.event_type in _OPINIONS:
+            opinions.setdefault(one.item_id, one.event_type)
+
+    def whose(types: frozenset[str]) -> frozenset[str]:
+        return frozenset(item for item, event_type in opinions.items() if event_type in types)
+
+    return Hidden(whose(_HIDDEN), whose(_DISLIKED), whose(_NOT_INTERESTED), frozenset(bought))
