@@ -1,7 +1,7 @@
 """The bodies of the interface: what POST /interaction takes, and what the routes answer."""
 
-import math
 import re
+import sys
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -25,6 +25,7 @@ MAX_METADATA_BYTES = 4_096
 MAX_ID = 128
 
 _INT64 = 2**63
+_MOST_PRICE = sys.float_info.max  # JSON has integers that are too large for any arithmetic with fractions
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
@@ -40,7 +41,7 @@ def known_currency(code: str) -> str:
 def _price(price: object) -> object:
     if isinstance(price, str) and _DECIMAL.fullmatch(price):
         return price
-    if isinstance(price, int | float) and not isinstance(price, bool) and math.isfinite(price):
+    if isinstance(price, int | float) and not isinstance(price, bool) and abs(price) <= _MOST_PRICE:
         return price
     raise ValueError("not a decimal string or a number")
 

@@ -118,6 +118,7 @@ _WRONG = [
     ({"metadata": {"note": "x" * 4_097}}, "metadata"),
     ({"metadata": {"price": "cheap"}}, "metadata/price"),
     ({"metadata": {"price": True}}, "metadata/price"),
+    ({"metadata": {"price": 10**400}}, "metadata/price"),
     ({"metadata": {"quantity": 0}}, "metadata/quantity"),
     ({"metadata": {"quantity": "1"}}, "metadata/quantity"),
     ({"metadata": {"currency": "EURO"}}, "metadata/currency"),
