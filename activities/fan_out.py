@@ -18,6 +18,7 @@ from domain.week import from_us
 from intake.log import IntakeLog, IntakeRow
 from store.blocks.protocol import BlockStore
 from store.postgres import Pool
+from store.signals import SignalStore
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ class Resources:
     pool: Pool
     log: IntakeLog
     blocks: BlockStore
+    signals: SignalStore
     weights: dict[str, EventWeight]
 
 
@@ -36,7 +38,7 @@ class FanOut(Protocol):
     """One way out of the intake: applies accepted interactions to one store, each exactly once.
 
     `apply` marks the rows it applies in the transaction of their effect (IntakeLog.mark). Where the effect is
-    outside PostgreSQL, it writes so that writing twice is writing once, and marks after that.
+    outside PostgreSQL, it writes so that writing twice is writing once, and the mark is committed after that.
     """
 
     name: ClassVar[str]

@@ -10,21 +10,26 @@ from domain.week import WEEKS_KEPT, to_us, week_of
 from intake.ledger import LedgerPartitions
 from store.blocks.protocol import BlockStore
 from store.popularity import PopularityStore
+from store.signals import SignalStore
 
 # A week more than can be rebuilt, so that no day goes while it is recounted.
 _DAYS_KEPT = timedelta(weeks=WEEKS_KEPT + 1)
 
 
 class Maintenance:
-    def __init__(self, ledger: LedgerPartitions, blocks: BlockStore, popularity: PopularityStore) -> None:
+    def __init__(
+        self, ledger: LedgerPartitions, blocks: BlockStore, popularity: PopularityStore, signals: SignalStore
+    ) -> None:
         self._ledger = ledger
         self._blocks = blocks
         self._popularity = popularity
+        self._signals = signals
 
     async def make_room(self) -> None:
-        """What must be there before anything is accepted or persisted."""
+        """What must be there before anything is accepted or applied."""
         await self._ledger.make()
         await self._blocks.maintain(week_of(to_us(datetime.now(UTC))))
+        await self._signals.maintain()
 
     @activity.defn(name=MAINTAIN)
     async def maintain(self) -> list[str]:

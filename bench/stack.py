@@ -39,7 +39,7 @@ def footfall_up(data_dir: Path, settings: Mapping[str, str] | None = None) -> It
 
 def environment(own: Mapping[str, str]) -> dict[str, str]:
     """That of this process, with these settings, and without servers: those of somebody's work must not be filled."""
-    others = ("FOOTFALL_POSTGRES_URL", "TEMPORAL_", "SCYLLA_")
+    others = ("FOOTFALL_POSTGRES_URL", "FOOTFALL_REDIS_URL", "TEMPORAL_", "SCYLLA_")
     return {name: value for name, value in os.environ.items() if not name.startswith(others)} | dict(own)
 
 

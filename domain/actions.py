@@ -1,6 +1,7 @@
 """Actions: interactions about products as recommendations see them, and what can be known from them at a glance."""
 
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 import msgspec
 
@@ -16,7 +17,7 @@ _NOT_INTERESTED = frozenset({"not_interested"})
 _LIKED = frozenset({"like", "add_to_favorites", "rating_high"})
 _OPINIONS = _HIDDEN | _DISLIKED | _NOT_INTERESTED | _LIKED
 
-LASTING = BOUGHT | _OPINIONS
+LASTING_TYPES = BOUGHT | _OPINIONS
 """Event types that say what not to recommend: for longer than any other action counts."""
 
 MOST_COUNTED = 2**31 - 1
@@ -85,10 +86,12 @@ class _Known(msgspec.Struct):
 _decode_known = msgspec.json.Decoder(_Known).decode
 _NOTHING_KNOWN = _Known()
 
+_place = attrgetter("occurred_at", "event_id")
+
 
 def signal_types(scored: Collection[str]) -> frozenset[str]:
     """The event types that are an account's signals, where these are the scored ones."""
-    return (frozenset(scored) | LASTING) - {IMPRESSION}
+    return (frozenset(scored) | LASTING_TYPES) - {IMPRESSION}
 
 
 def actions_of(interactions: Iterable[Interaction]) -> list[Action]:
@@ -117,16 +120,16 @@ def _action(one: Interaction) -> Action:
     )
 
 
-def newest_first(action: Action) -> tuple[int, bytes]:
-    """Sorts actions by time, the newest first; equal times by event id, so that the order is always the same."""
-    return -action.occurred_at, action.event_id
+def newest_first(actions: Iterable[Action]) -> list[Action]:
+    """Of the same moment by event id, descending, as in an account's history."""
+    return sorted(actions, key=_place, reverse=True)
 
 
 def hidden_of(actions: Iterable[Action]) -> Hidden:
     """What these actions of one account say, in whatever order they come."""
     bought: set[str] = set()
     opinions: dict[str, str] = {}
-    for one in sorted(actions, key=newest_first):
+    for one in newest_first(actions):
         if one.event_type in BOUGHT:
             bought.add(one.item_id)
         elif one.event_type in _OPINIONS:

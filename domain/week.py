@@ -11,9 +11,9 @@ WEEKS_PER_PARTITION = 8
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_MONDAY = date(1969, 12, 29)
-_DAY_US = 86_400_000_000
-_WEEK_US = 7 * _DAY_US
-_MONDAY_OFFSET_US = 3 * _DAY_US  # 1970-01-01 was a Thursday
+DAY_US = 86_400_000_000
+_WEEK_US = 7 * DAY_US
+_MONDAY_OFFSET_US = 3 * DAY_US  # 1970-01-01 was a Thursday
 _ONE_US = timedelta(microseconds=1)
 _EXACT_FLOATS_US = 2**32 * 1_000_000  # below this doubles of seconds lie less than half a microsecond apart
 
@@ -54,7 +54,7 @@ def monday_of(week: int) -> date:
 
 def day_of(moment_us: int) -> int:
     """The number of the UTC day, counted from 1970-01-01."""
-    return moment_us // _DAY_US
+    return moment_us // DAY_US
 
 
 def date_of(day: int) -> date:
@@ -64,4 +64,4 @@ def date_of(day: int) -> date:
 
 def day_start_us(day: date) -> int:
     """The first microsecond of a UTC day."""
-    return (day - _EPOCH.date()).days * _DAY_US
+    return (day - _EPOCH.date()).days * DAY_US

@@ -21,6 +21,10 @@ from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import Block, BlockReader, BlockStore
 from store.cql import CqlCluster, open_session
 from store.postgres import Pool, create_pool
+from store.redis import open_redis
+from store.signals import SignalStore
+from store.signals_postgres import PostgresSignalStore
+from store.signals_redis import RedisSignalStore
 from workflows.record_interactions import SEARCH_ATTRIBUTES
 
 _log = logging.getLogger(__name__)
@@ -84,6 +88,17 @@ async def open_block_reader(settings: Settings, pool: Pool) -> AsyncIterator[Blo
         reader = _OpeningBlockReader(asyncio.create_task(_connected_block_store(cql_cluster(settings), stack)))
         stack.push_async_callback(reader.give_up)
         yield reader
+
+
+@asynccontextmanager
+async def open_signal_store(settings: Settings, pool: Pool, name: str) -> AsyncIterator[SignalStore]:
+    """The signal store of the settings, which Redis lists under this client's name; it connects when it is used."""
+    if settings.redis_url is None:
+        yield PostgresSignalStore(pool)
+        return
+    url = settings.redis_url.get_secret_value()
+    async with open_redis(url, name=name.replace(" ", "-"), timeout_s=settings.redis_timeout_s) as client:
+        yield RedisSignalStore(client)
 
 
 class _OpeningBlockReader:

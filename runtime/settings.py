@@ -127,6 +127,13 @@ class Settings(BaseSettings):
         None, validation_alias="SCYLLA_TLS_KEY_FILE", description="The key of our certificate, as PEM."
     )
 
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis to keep accounts' signals in, as redis://… or rediss://…; "
+        "where it is not set, PostgreSQL keeps them.",
+    )
+    redis_timeout_s: float = Field(5.0, gt=0, description="Longest wait for an answer of Redis, in seconds.")
+
     shard: Annotated[Shard | None, NoDecode] = Field(
         None,
         description="Which shard of a divided intake this is, as 0/2; accounts of others are refused with 421. "

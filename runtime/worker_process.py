@@ -26,7 +26,13 @@ from intake.carrier import Carrier
 from intake.ledger import LedgerPartitions
 from intake.log import IntakeLog
 from intake.sweeper import Sweeper
-from runtime.connections import connected_client, open_block_store, open_pool, register_search_attributes
+from runtime.connections import (
+    connected_client,
+    open_block_store,
+    open_pool,
+    open_signal_store,
+    register_search_attributes,
+)
 from runtime.housekeeping import keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
@@ -34,6 +40,7 @@ from runtime.signals import end_within, stop_event, unless_stopped
 from store.blocks.protocol import BlockStore
 from store.popularity import PopularityStore
 from store.postgres import Pool
+from store.signals import SignalStore
 from workflows import WORKFLOWS
 
 _log = logging.getLogger(__name__)
@@ -85,7 +92,8 @@ async def _open(
     log = IntakeLog(pool)
     weights = load_event_weights(settings.event_types_file)
     blocks = await stack.enter_async_context(open_block_store(settings, pool))
-    maintenance = _maintenance(settings, pool, blocks)
+    signals = await stack.enter_async_context(open_signal_store(settings, pool, "footfall worker"))
+    maintenance = _maintenance(settings, pool, blocks, signals)
     await _make_room(maintenance)
     await register_search_attributes(client)
     await schedule_housekeeping(client)
@@ -94,7 +102,7 @@ async def _open(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
     rebuilding = Rebuilding(pool, blocks, weights, window_days=settings.dedup_window_days)
-    worker = _worker(client, Resources(pool, log, blocks, weights), maintenance, compaction, rebuilding)
+    worker = _worker(client, Resources(pool, log, blocks, signals, weights), maintenance, compaction, rebuilding)
     return worker, sweeper.keep_sweeping(), keep_house(client, _HOUSE_EVERY_S)
 
 
@@ -140,8 +148,8 @@ def _worker(
     )
 
 
-def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore) -> Maintenance:
-    return Maintenance(LedgerPartitions(pool, settings.dedup_window_days), blocks, PopularityStore(pool))
+def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore, signals: SignalStore) -> Maintenance:
+    return Maintenance(LedgerPartitions(pool, settings.dedup_window_days), blocks, PopularityStore(pool), signals)
 
 
 def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:

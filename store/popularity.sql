@@ -60,6 +60,16 @@ SELECT product_id, score, view_count, purchase_count, favorite_count, cart_count
 FROM product_popularity
 WHERE product_id = $1;
 
+-- name: counts_of_late
+-- $1 products, $2 days, $3, $4 how much of each day is in the last 24 hours, and in the last 7 days.
+SELECT product_id,
+       sum(view_count * in_24h), sum(cart_count * in_24h), sum(purchase_count * in_24h),
+       sum(view_count * in_7d), sum(cart_count * in_7d), sum(purchase_count * in_7d)
+FROM unnest($2::date[], $3::float8[], $4::float8[]) AS d (day, in_24h, in_7d)
+JOIN product_popularity_daily p USING (day)
+WHERE product_id = ANY ($1::text[])
+GROUP BY product_id;
+
 -- name: forget_days
 -- Totals stay what they are: the sum of the daily rows and of what is forgotten.
 WITH gone AS (

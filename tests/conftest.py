@@ -15,6 +15,7 @@ import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from hypothesis import HealthCheck, settings
+from redis.asyncio import Redis
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -31,8 +32,11 @@ from runtime.temporal_server import TemporalServer
 from store.blocks.postgres import PostgresBlockStore
 from store.cql import CqlCluster, CqlSession, open_session
 from store.postgres import Pool, create_pool
+from store.redis import open_redis
+from store.signals_postgres import PostgresSignalStore
 from tests.cql import cql_server, in_keyspace
 from tests.factories import now_us
+from tests.redis_server import redis_server
 from tests.stack import Stack
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -127,6 +131,7 @@ async def database_url(empty_database: str) -> str:
     async with create_pool(empty_database, name="fixture", size=1, timeout_s=30) as pool:
         await LedgerPartitions(pool, 7).make()
         await PostgresBlockStore(pool).maintain(week_of(now_us()))
+        await PostgresSignalStore(pool).maintain()
     return empty_database
 
 
@@ -155,6 +160,19 @@ async def cql_cluster(cql: CqlCluster, postgres_server: EmbeddedPostgres) -> Cql
 async def cql_session(cql_cluster: CqlCluster) -> AsyncIterator[CqlSession]:
     async with open_session(cql_cluster) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers_dir: Path) -> Iterator[str]:
+    """A running Redis; tests keep to accounts of their own."""
+    with redis_server(servers_dir) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
+    async with open_redis(redis_url, name="test", timeout_s=30) as client:
+        yield client
 
 
 async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 30.0) -> T:

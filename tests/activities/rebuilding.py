@@ -22,6 +22,7 @@ from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import BlockStore
 from store.popularity import by_product, columns, count_popularity
 from store.postgres import Pool
+from store.signals_postgres import PostgresSignalStore
 
 WINDOW_DAYS = 7
 FAN_OUTS = ["persist", "popularity"]
@@ -47,7 +48,7 @@ class Shop:
 
     @property
     def resources(self) -> Resources:
-        return Resources(self.pool, self.log, self.blocks, self.weights)
+        return Resources(self.pool, self.log, self.blocks, PostgresSignalStore(self.pool), self.weights)
 
     # Live traffic.
 

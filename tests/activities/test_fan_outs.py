@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -21,13 +22,15 @@ from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import Block
 from store.popularity import PopularityDelta, PopularityStore, ProductDay, count_popularity
 from store.postgres import Connection, Pool
+from store.signals_postgres import PostgresSignalStore
 from tests.contract.block_store import history
 from tests.factories import interaction, now_us, some_interactions
 
 
 @pytest.fixture
 def resources(pool: Pool) -> Resources:
-    return Resources(pool, IntakeLog(pool), PostgresBlockStore(pool), load_event_weights())
+    signals = PostgresSignalStore(pool)
+    return Resources(pool, IntakeLog(pool), PostgresBlockStore(pool), signals, load_event_weights())
 
 
 async def _rows(resources: Resources, batch: UUID | None = None) -> list[IntakeRow]:
@@ -43,6 +46,8 @@ _STATE = (
     "SELECT product_id, score, view_count FROM product_popularity ORDER BY 1",
     "SELECT day, product_id, score, view_count FROM product_popularity_daily ORDER BY 1, 2",
     "SELECT account_id, week, block_id, data FROM interaction_block ORDER BY 1, 2, 3",
+    "SELECT account_id, newest_at, actions FROM recent_signal ORDER BY 1, 2, 3",
+    "SELECT account_id, newest_at, actions FROM lasting_signal ORDER BY 1, 2, 3",
 )
 
 
@@ -108,7 +113,7 @@ async def test_persist_that_failed_half_way_writes_the_same_blocks_again(resourc
             raise TransientError("the rest did not get through")
 
     rows = await _rows(resources)
-    halfway = Resources(pool, resources.log, HalfWay(pool), resources.weights)
+    halfway = replace(resources, blocks=HalfWay(pool))
     with pytest.raises(TransientError):
         await _apply(Persist(halfway), rows)
     assert await pool.fetchval("SELECT count(*) FROM applied") == 0

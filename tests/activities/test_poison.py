@@ -12,6 +12,7 @@ from temporalio.testing import ActivityEnvironment
 from activities import FAN_OUTS
 from activities.batches import BatchReader
 from activities.fan_out import FanOut, Resources, fan_out_activity
+from activities.feed_recommendations import Recommendations
 from activities.persist import Persist
 from activities.poison import find_poison
 from activities.popularity import Popularity
@@ -24,6 +25,7 @@ from intake.log import IntakeLog, NewInteraction
 from store.blocks.postgres import PostgresBlockStore
 from store.popularity import PopularityStore
 from store.postgres import Pool
+from store.signals_postgres import PostgresSignalStore
 from tests.factories import interaction, new_interaction
 
 FAN_OUT_NAMES = [kind.name for kind in FAN_OUTS]
@@ -31,7 +33,7 @@ FAN_OUT_NAMES = [kind.name for kind in FAN_OUTS]
 
 @pytest.fixture
 def resources(pool: Pool) -> Resources:
-    return Resources(pool, IntakeLog(pool), PostgresBlockStore(pool), load_event_weights())
+    return Resources(pool, IntakeLog(pool), PostgresBlockStore(pool), PostgresSignalStore(pool), load_event_weights())
 
 
 @pytest.fixture
@@ -81,7 +83,8 @@ async def test_the_rest_of_the_batch_goes_through(resources: Resources, pool: Po
     assert sorted(one.ref_id for one in events) == ["poison", "poison 2"]
     assert [one.event_id for one in events] == [one["event_id"].bytes for one in kept]
     assert (await _run(Popularity, resources, batch)).applied_rows == 0
-    await _run(Persist, resources, batch)
+    for other in (Persist, Recommendations):
+        await _run(other, resources, batch)
     assert (await log.release(batch, FAN_OUT_NAMES)).released_rows == 3
 
 
@@ -145,7 +148,14 @@ async def test_what_no_block_can_hold_is_poison_to_persist(resources: Resources)
 @pytest.mark.parametrize("kind", FAN_OUTS)
 async def test_a_probe_leaves_nothing_behind(kind: type[FanOut], resources: Resources, pool: Pool) -> None:
     await kind(resources).probe([one.interaction for one in _products("cup", "pot")])
-    for table in ("product_popularity", "product_popularity_daily", "interaction_block", "applied"):
+    for table in (
+        "product_popularity",
+        "product_popularity_daily",
+        "interaction_block",
+        "recent_signal",
+        "lasting_signal",
+        "applied",
+    ):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
 
 

@@ -150,11 +150,11 @@ async def test_a_fan_out_that_was_given_up_is_said_to_be_discarded(
         await eventually(parked)
     handle = temporal_client.get_workflow_handle(accepted["batch_id"])
     await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
-    discarded = {"state": "discarded", "reason": "a test shop"}
+    done, discarded = {"state": "done"}, {"state": "discarded", "reason": "a test shop"}
     of_batch = (await http.get(batch, params={"wait": "30s"})).json()
     of_event = (await http.get(f"/interaction/{accepted['event_ids'][0]}")).json()
     for receipt in (of_batch, of_event):
         assert receipt["state"] == "done"
-        assert receipt["fan_outs"] == {"persist": {"state": "done"}, "popularity": discarded}
+        assert receipt["fan_outs"] == {"persist": done, "popularity": discarded, "recommendations": done}
     assert len((await http.get(f"/interactions/{account}")).json()["items"]) == 1
     assert (await http.get(f"/popularity/{product}")).status_code == 404
