@@ -18,9 +18,10 @@ test: check ## all checks, then all tests against real servers
 	@$(PYTHON) -m runtime.temporal_binary >/dev/null
 	$(PYTHON) -m pytest
 
-faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassandra: nothing lost, nothing twice
+faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassandra and Redis: nothing lost, nothing twice
 	$(PYTHON) -m tests.faults --seeds 1-30 --need-all
-	$(PYTHON) -m tests.faults --seeds 0-3 --cql --need-all
+	$(PYTHON) -m tests.faults --seeds 0-3 --cassandra --need-all
+	$(PYTHON) -m tests.faults --seeds 0-3 --redis --need-all
 	$(PYTHON) -m pytest -m long
 
 check: $(INSTALLED) ## formatting, lint, types, room rules

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -15,16 +16,16 @@ from tests.faults.apply import apply
 from tests.faults.check import drained, judge
 from tests.faults.clocks import Clocks
 from tests.faults.load import Load
-from tests.faults.report import Run, write_report
-from tests.faults.schedule import LOAD_S, schedule
+from tests.faults.report import Run, options, write_report
+from tests.faults.schedule import LOAD_S, MORE_SERVERS, schedule
 from tests.faults.system import System
 
 _MOST_TOLD = 20
 
 
-async def run_seed(system: System, seed: int, *, cql: bool) -> Run:
+async def run_seed(system: System, seed: int, more: Collection[str]) -> Run:
     """Load with this seed's faults; then twice everything again."""
-    run = Run(seed, schedule(seed, cql=cql))
+    run = Run(seed, schedule(seed, more))
     started = time.monotonic()
     prefix = f"s{seed}-{int(time.time())}-"
     load = Load(system.urls, prefix, seed)
@@ -55,14 +56,14 @@ async def run_seed(system: System, seed: int, *, cql: bool) -> Run:
     return run
 
 
-async def _run_all(seeds: list[int], folder: Path, *, cql: bool) -> list[Run]:
-    system = System(folder, cql=cql)
+async def _run_all(seeds: list[int], folder: Path, more: Collection[str]) -> list[Run]:
+    system = System(folder, more)
     runs = []
     try:
         await system.start()
         await system.ready()
         for seed in seeds:
-            run = await run_seed(system, seed, cql=cql)
+            run = await run_seed(system, seed, more)
             runs.append(run)
             _tell(run)
     finally:
@@ -83,9 +84,10 @@ def _tell(run: Run) -> None:
 
 def main(
     seeds: Annotated[str, typer.Option(help="One, or from-to.")] = "1-30",
-    cql: Annotated[
+    cassandra: Annotated[
         bool, typer.Option(help="The blocks in a Cassandra, which has faults too (Java and Maven).")
     ] = False,
+    redis: Annotated[bool, typer.Option(help="Signals in a Redis, which has faults too (redis-server).")] = False,
     need_all: Annotated[bool, typer.Option(help="Fail where a fault can't be had on this machine.")] = False,
     out: Annotated[Path | None, typer.Option(help="File for the table, Markdown.")] = None,
 ) -> None:
@@ -100,12 +102,13 @@ def main(
     first, _, last = seeds.partition("-")
     folder = Path(tempfile.mkdtemp(prefix="footfall-faults-"))
     folder.chmod(0o755)
-    runs = asyncio.run(_run_all(list(range(int(first), int(last or first) + 1)), folder, cql=cql))
+    more = [server for server, asked in zip(MORE_SERVERS, (cassandra, redis), strict=True) if asked]
+    runs = asyncio.run(_run_all(list(range(int(first), int(last or first) + 1)), folder, more))
     if out is not None:
-        write_report(out, runs, cql=cql)
+        write_report(out, runs, more)
     wrong = [run.seed for run in runs if run.wrong]
     if wrong:
-        again = f"python -m tests.faults --seeds {wrong[0]}{' --cql' if cql else ''}"
+        again = f"python -m tests.faults --seeds {wrong[0]}{options(more)}"
         print(f"wrong: seeds {wrong}; logs in {folder}; once more: {again}")
         raise typer.Exit(1)
     shutil.rmtree(folder)

@@ -1,25 +1,29 @@
-"""Whether everything is counted exactly once: blocks against what was sent, popularity against the blocks."""
+"""Whether everything is counted exactly once: blocks against what was sent, popularity and signals against these."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
 
 import asyncpg
 
+from domain.actions import Action, actions_of, signal_types
 from domain.block import decode_block
 from domain.event_types import load_event_weights
 from domain.interaction import Interaction
 from domain.week import WEEKS_KEPT, week_of
-from runtime.connections import open_block_store, open_pool
+from runtime.connections import open_block_store, open_pool, open_signal_store
 from runtime.settings import Settings
 from store.blocks.protocol import Block
 from store.popularity import PopularityDelta, count_popularity
+from store.signals import RECENT
 from tests.factories import now_us
 from tests.faults.load import Sent
 
 _PATIENCE_S = 90.0
+_CLOCKS_APART_US = 2 * 86_400_000_000
 
 
 @dataclass(slots=True)
@@ -61,9 +65,10 @@ async def judge(settings: Settings, prefix: str, sent: Sent, must_have: set[UUID
     """Compares; `must_have` are the event ids that may not be missing."""
     async with open_pool(settings, "faults", 2) as pool, open_block_store(settings, pool) as store:
         this_week = week_of(now_us())
+        accounts = {body["account_id"] for body in sent.bodies.values()}
         blocks = [
             block
-            for account_id in {body["account_id"] for body in sent.bodies.values()}
+            for account_id in accounts
             for block in await store.read_exact(
                 account_id, this_week - WEEKS_KEPT, this_week + 1
             )  # a clock was ahead
@@ -78,12 +83,15 @@ async def judge(settings: Settings, prefix: str, sent: Sent, must_have: set[UUID
             "FROM product_popularity_daily WHERE starts_with(product_id, $1)",
             prefix,
         )
+        async with open_signal_store(settings, pool, "faults") as signals:
+            actions = [action for account_id in accounts for action in await signals.recent(account_id)]
     return compare(
         sent,
         must_have,
         blocks,
         {row[0]: tuple(row)[1:] for row in totals},
         {(row[0], row[1]): tuple(row)[2:] for row in daily},
+        actions,
     )
 
 
@@ -93,6 +101,7 @@ def compare(
     blocks: list[Block],
     totals: dict[str, tuple[int, ...]],
     daily: dict[tuple[date, str], tuple[int, ...]],
+    signals: list[Action],
 ) -> Verdict:
     """Scores in millionths, then views, purchases, carts, reviews.
 
@@ -119,8 +128,25 @@ def compare(
     verdict.miscounted = [
         *_differences("total", expected_totals, totals),
         *_differences("daily", expected_daily, daily),
+        *wrong_signals(actions_of(once.values()), signals),
     ]
     return verdict
+
+
+def wrong_signals(done: list[Action], signals: list[Action]) -> Iterator[str]:
+    """Of what was done lately each has to be a signal once; an account's are to be fewer than are kept."""
+    types = signal_types(load_event_weights())
+    expected = {one.event_id: one for one in done if one.event_type in types}
+    since_us = RECENT.since_us(now_us()) + _CLOCKS_APART_US
+    found = Counter(one.event_id for one in signals)
+    for one in expected.values():
+        if one.occurred_at >= since_us and not found[one.event_id]:
+            yield f"no signal: {one}"
+    for one in signals:
+        if found[one.event_id] > 1:
+            yield f"a signal {found[one.event_id]} times: {one}"
+        if expected.get(one.event_id) != one:
+            yield f"a signal of what was not done: {one}"
 
 
 def _differences(what: str, expected: dict, found: dict) -> list[str]:  # type: ignore[type-arg]

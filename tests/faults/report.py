@@ -1,7 +1,7 @@
 """The table of a run of the faults, as docs/reliability.md has it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,23 +36,28 @@ class Run:
         return sum(len(getattr(verdict, what)) for verdict in self.verdicts)
 
 
-def table(runs: Sequence[Run], *, cql: bool = False) -> str:
+def table(runs: Sequence[Run], more: Collection[str] = ()) -> str:
     """A row a kind of fault, and one for all; a seed with several kinds is in several rows."""
     times = Counter(fault.name for run in runs for fault in run.faults)
     lines = [_HEADER, "|" + " --- |" * _HEADER.count(" | ") + " --- |"]
-    for name in names(cql=cql):
+    for name in names(more):
         hit = [run for run in runs if any(fault.name == name for fault in run.faults)]
         lines.append(_row(name, times[name], hit))
     lines.append(_row("all", sum(times.values()), runs))
     return "\n".join(lines)
 
 
-def write_report(out: Path, runs: Sequence[Run], *, cql: bool) -> None:
-    command = f"python -m tests.faults --seeds {runs[0].seed}-{runs[-1].seed}{' --cql' if cql else ''}"
+def write_report(out: Path, runs: Sequence[Run], more: Collection[str]) -> None:
+    command = f"python -m tests.faults --seeds {runs[0].seed}-{runs[-1].seed}{options(more)}"
     minutes = sum(run.seconds for run in runs) / 60
     stuck = sum(bool(run.stuck) for run in runs)
     told = f"{len(runs)} seeds in {minutes:.0f} minutes; not worked off, or accepted twice: {stuck}."
-    out.write_text(f"`{command}`: {told}\n\n{table(runs, cql=cql)}\n")
+    out.write_text(f"`{command}`: {told}\n\n{table(runs, more)}\n")
+
+
+def options(more: Collection[str]) -> str:
+    """What a command needs to have these servers."""
+    return "".join(f" --{server}" for server in more)
 
 
 def _row(name: str, times: int, runs: Sequence[Run]) -> str:

@@ -1,7 +1,9 @@
 """Which faults come when, from a seed: the same seed, the same faults."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import chain
 
 LOAD_S = 8.0
 _LAST_S = 6.0
@@ -66,22 +68,26 @@ CHOICES = (
     Choice("clock behind", _APIS, 2, 5),
     Choice("clock behind", _WORKERS, 2, 5),
 )
-CQL_CHOICES = (
-    Choice("kill", ("cassandra",), 0.5, 2),
-    Choice("freeze", ("cassandra",), 1, 8),
-)
+MORE_SERVERS = ("cassandra", "redis")
+"""What a run may have beside PostgreSQL: for the blocks, and for signals."""
 
 
-def choices(*, cql: bool) -> tuple[Choice, ...]:
-    return (*CQL_CHOICES, *CHOICES) if cql else CHOICES
+def choices(more: Collection[str]) -> tuple[Choice, ...]:
+    """The faults of these of MORE_SERVERS, then those that every run has."""
+    theirs = [
+        (Choice("kill", (server,), 0.5, 2), Choice("freeze", (server,), 1, 8))
+        for server in MORE_SERVERS
+        if server in more
+    ]
+    return (*chain.from_iterable(theirs), *CHOICES)
 
 
-def names(*, cql: bool) -> list[str]:
-    return [choice.pick(random.Random(0)).name for choice in choices(cql=cql)]
+def names(more: Collection[str] = ()) -> list[str]:
+    return [choice.pick(random.Random(0)).name for choice in choices(more)]
 
 
-def schedule(seed: int, *, cql: bool = False) -> list[Fault]:
+def schedule(seed: int, more: Collection[str] = ()) -> list[Fault]:
     """One fault by the seed's number, so that so many seeds as there are choices have them all; up to two others."""
-    picker, of = random.Random(seed), choices(cql=cql)
+    picker, of = random.Random(seed), choices(more)
     chosen = [of[seed % len(of)], *picker.sample(of, picker.choice([0, 1, 1, 2]))]
     return sorted((choice.pick(picker) for choice in chosen), key=lambda fault: fault.at_s)

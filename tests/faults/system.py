@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -21,9 +23,12 @@ from runtime.temporal_server import TemporalServer
 from tests.faults.clocks import Clocks
 from tests.faults.disk import SmallDisk
 from tests.faults.link import PostgresLink
+from tests.redis_server import RedisServer
 
 APIS = ("api-1", "api-2")
 WORKERS = ("worker-1", "worker-2")
+Server: TypeAlias = EmbeddedPostgres | TemporalServer | CassandraServer | RedisServer
+
 _RESTART_AFTER_S = 0.5
 _PATIENCE_S = 30.0
 _READY_S = 60.0
@@ -32,13 +37,14 @@ _READY_S = 60.0
 class System:
     """Starts everything in a folder; what dies of ours is started again, as a supervisor does."""
 
-    def __init__(self, folder: Path, *, cql: bool) -> None:
+    def __init__(self, folder: Path, more: Collection[str]) -> None:
         self._folder = folder
         self._logs = folder / "logs"
         self.disk = SmallDisk(folder / "postgres")
         self.clocks = Clocks(folder / "clocks")
         self.postgres = EmbeddedPostgres(folder / "postgres", self._logs)
-        self.cassandra = CassandraServer(folder / "cassandra", self._logs) if cql else None
+        self.cassandra = CassandraServer(folder / "cassandra", self._logs) if "cassandra" in more else None
+        self.redis = RedisServer(folder / "redis") if "redis" in more else None
         ports = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
         self.temporal = TemporalServer(
             find_temporal(), folder / "temporal", self._logs, port=ports[0], ui_port=ports[1]
@@ -52,12 +58,29 @@ class System:
 
     @property
     def settings(self) -> Settings:
-        """Those that say where the blocks are."""
-        return Settings.model_validate({**self._cql_environment, "postgres_url": self.postgres.url})
+        """Those that say where blocks and signals are."""
+        redis = {} if self.redis is None else {"redis_url": self.redis.url}
+        return Settings.model_validate({**self._cql_environment, **redis, "postgres_url": self.postgres.url})
 
     @property
     def _cql_environment(self) -> dict[str, str]:
         return {} if self.cassandra is None else self.cassandra.environment
+
+    @property
+    def _redis_environment(self) -> dict[str, str]:
+        return {} if self.redis is None else {"FOOTFALL_REDIS_URL": self.redis.url}
+
+    @property
+    def _servers(self) -> dict[str, Server]:
+        """Those of this run, by name."""
+        every: dict[str, Server | None]
+        every = {
+            "postgres": self.postgres,
+            "temporal": self.temporal,
+            "cassandra": self.cassandra,
+            "redis": self.redis,
+        }
+        return {name: server for name, server in every.items() if server is not None}
 
     @property
     def urls(self) -> list[str]:
@@ -66,8 +89,9 @@ class System:
     async def start(self) -> None:
         self.disk.mount()
         self.postgres.start()
-        if self.cassandra is not None:
-            self.cassandra.start()
+        for server in (self.cassandra, self.redis):
+            if server is not None:
+                server.start()
         self.link.start()
         self.temporal.start()
         await migrate_stores(self.settings, self.postgres.url)
@@ -79,7 +103,7 @@ class System:
         if self._supervisor is not None:
             self._supervisor.cancel()
             await asyncio.gather(self._supervisor, return_exceptions=True)
-        for name in (*self._processes, "postgres", "temporal", "cassandra"):
+        for name in (*self._processes, *self._servers):
             self.resume(name)
         for process in self._processes.values():
             process.terminate()
@@ -87,10 +111,9 @@ class System:
             process.wait(_PATIENCE_S)
             self.clocks.clear_up_after(process.pid)
         self.link.stop()
-        self.temporal.stop()
-        if self.cassandra is not None:
-            self.cassandra.stop()
-        self.postgres.stop()
+        for server in (self.temporal, self.cassandra, self.redis, self.postgres):
+            if server is not None:
+                server.stop()
         self.disk.unmount()
 
     async def ready(self) -> None:
@@ -133,8 +156,8 @@ class System:
 
         A PostgreSQL that can't start on a full disk is left to whoever empties it.
         """
-        for server in (self.postgres, self.temporal, self.cassandra):
-            if server is not None and (server.process is None or server.process.poll() is not None):
+        for server in self._servers.values():
+            if server.process is None or server.process.poll() is not None:
                 try:
                     server.start()
                 except FootfallError:
@@ -152,9 +175,7 @@ class System:
         self.temporal.start()
 
     def _family(self, name: str) -> list[psutil.Process]:
-        servers: dict[str, EmbeddedPostgres | TemporalServer | CassandraServer | None]
-        servers = {"postgres": self.postgres, "temporal": self.temporal, "cassandra": self.cassandra}
-        server = servers.get(name)
+        server = self._servers.get(name)
         process = self._processes.get(name) if server is None else server.process
         if process is None or process.poll() is not None:
             return []
@@ -171,6 +192,7 @@ class System:
             "FOOTFALL_SWEEP_AFTER_S": "4",
             "FOOTFALL_DATA_DIR": str(self._folder / "none"),
             **self._cql_environment,
+            **self._redis_environment,
             **self.clocks.environment(name),
         }
         with (self._logs / f"{name}.log").open("ab") as log:

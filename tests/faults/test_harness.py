@@ -12,13 +12,15 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from msgspec.structs import replace
 
+from domain.actions import Action, actions_of
 from domain.block import encode_block
 from domain.week import to_us, week_of
 from store.blocks.protocol import Block
-from tests.factories import interaction
+from tests.factories import interaction, now_us
 from tests.faults.apply import APPLY
-from tests.faults.check import Verdict, compare
+from tests.faults.check import Verdict, compare, wrong_signals
 from tests.faults.clocks import Clocks
 from tests.faults.load import Sent
 from tests.faults.report import Run, table
@@ -52,6 +54,7 @@ def judged(ids: list[UUID]) -> Callable[..., Verdict]:
             "blocks": _kept(ids),
             "totals": {"cup": views},
             "daily": {(DAY, "cup"): views},
+            "signals": [],  # it was long ago
         }
         return compare(**{**state, **changed})
 
@@ -101,10 +104,33 @@ def test_a_miscount_is_found(judged: Callable[..., Verdict], views: int) -> None
     assert len(judged(daily={}).miscounted) == 1
 
 
+def _signals(*, days_ago: float = 1, **fields: object) -> list[Action]:
+    return actions_of([interaction(occurred_at=now_us() - round(days_ago * 86_400_000_000), **fields)])
+
+
+def test_wrong_signals_are_found(judged: Callable[..., Verdict]) -> None:
+    (one,), (other,) = _signals(), _signals()
+    assert list(wrong_signals([one, other], [other, one])) == []
+    assert list(wrong_signals([one, other], [one])) == [f"no signal: {other}"]
+    assert list(wrong_signals([one], [one, one])) == [f"a signal 2 times: {one}"] * 2
+    assert list(wrong_signals([one], [one, other])) == [f"a signal of what was not done: {other}"]
+    assert list(wrong_signals([one], [replace(one, item_id="pot")])) == [
+        f"a signal of what was not done: {replace(one, item_id='pot')}"
+    ]
+    assert judged(signals=[one]).miscounted == [f"a signal of what was not done: {one}"]
+
+
+def test_signals_may_be_missing_where_they_are_not_kept() -> None:
+    done = _signals(days_ago=27) + _signals(days_ago=40) + _signals(event_type="unheard_of")
+    assert list(wrong_signals(done, [])) == []
+    assert list(wrong_signals(done, done[:1])) == []
+    assert list(wrong_signals(done, done[2:])) == [f"a signal of what was not done: {done[2]}"]
+
+
 def test_a_seed_is_the_same_every_time_and_thirty_have_every_kind() -> None:
     schedules = [schedule(seed) for seed in range(1, 31)]
     assert schedules == [schedule(seed) for seed in range(1, 31)]
-    assert {fault.name for faults in schedules for fault in faults} == set(names(cql=False))
+    assert {fault.name for faults in schedules for fault in faults} == set(names())
     assert {fault.kind for faults in schedules for fault in faults} == set(APPLY)
     assert all(0 < fault.at_s < LOAD_S for faults in schedules for fault in faults)
 
@@ -144,4 +170,4 @@ def test_the_table_counts_a_seed_under_each_of_its_kinds() -> None:
     rows = table([run]).splitlines()
     assert f"| {faults[0].name} | 1 | 1 | 10 | 9 | 1 | 0 | 0 |" in rows
     assert rows[-1] == f"| all | {len(faults)} | 1 | 10 | 9 | 1 | 0 | 0 |"
-    assert len(rows) == len(names(cql=False)) + 3
+    assert len(rows) == len(names()) + 3
