@@ -1,0 +1,114 @@
+"""The strongest cheap recommenders, to be measured beside ours: each scores all items for a batch of accounts.
+
+Every one is tuned: the best of its grid on a validation split, then fitted again on everything.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from recommend.actions import ActionTable
+from recommend.arrays import DAY_US, Codes, Floats
+from recommend.embeddings import EmbeddingSettings, fit_embeddings
+from recommend.neighbours import Lists, cosine_lists
+
+Scorer = Callable[[Sequence[Codes]], Floats]
+"""From accounts' items, distinct and newest first, to scores: account by item."""
+_LAST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    name: str
+    variants: Sequence[Mapping[str, float]]
+    fit: Callable[..., Scorer]
+    """Of actions and one of the variants."""
+
+
+def popularity(actions: ActionTable, *, half_life_days: float) -> Scorer:
+    age_days = (actions.at_us.max() - actions.at_us) / DAY_US
+    positive = actions.kinds.interest[actions.kind] > 0
+    scores = np.bincount(actions.item, positive * 0.5 ** (age_days / half_life_days), len(actions.item_ids))
+    return lambda histories: np.tile(scores.astype(np.float32), (len(histories), 1))
+
+
+def item_knn(actions: ActionTable, *, neighbours: float, shrink: float) -> Scorer:
+    """Cosine of items, shrunk towards 0 where few accounts have both; summed over all of an account's items."""
+    lists = cosine_lists(pairs(actions), int(neighbours), shrink)
+    return lambda histories: _summed(lists, histories, lambda count: np.ones(count, np.float32))
+
+
+def item_knn_last(actions: ActionTable, *, neighbours: float, shrink: float, decay: float) -> Scorer:
+    """The same, summed over the account's last ten items, the newest of which counts most."""
+    lists = cosine_lists(pairs(actions), int(neighbours), shrink)
+    weights = decay ** np.arange(_LAST, dtype=np.float32)
+    return lambda histories: _summed(lists, [one[:_LAST] for one in histories], lambda count: weights[:count])
+
+
+def ease(actions: ActionTable, *, regularization: float) -> Scorer:
+    """Steck 2019: the linear item-to-item model without self-likeness, in closed form."""
+    matrix = pairs(actions)
+    gram = np.asarray((matrix.T @ matrix).todense(), np.float32)
+    gram[np.diag_indices_from(gram)] += regularization
+    inverse = np.linalg.inv(gram)
+    weights = inverse / -np.diag(inverse)
+    weights[np.diag_indices_from(weights)] = 0
+    return lambda histories: np.asarray(_rows(histories, len(weights)) @ weights, np.float32)
+
+
+def als(actions: ActionTable, *, factors: float, regularization: float, alpha: float) -> Scorer:
+    settings = EmbeddingSettings(int(factors), regularization, alpha, 15)
+    embeddings = fit_embeddings(actions, settings, threads=2)
+
+    def score(histories: Sequence[Codes]) -> Floats:
+        ones = [embeddings.fold_in(items, np.ones(len(items), np.float32)) for items in histories]
+        return np.stack(ones) @ embeddings.item_factors.T
+
+    return score
+
+
+def _grid(**values: Sequence[float]) -> Sequence[Mapping[str, float]]:
+    names = list(values)
+    combined: list[dict[str, float]] = [{}]
+    for name in names:
+        combined = [{**one, name: value} for one in combined for value in values[name]]
+    return combined
+
+
+BASELINES: Sequence[Baseline] = (
+    Baseline("popularity", _grid(half_life_days=(1, 7, 30, 100_000)), popularity),
+    Baseline("item-kNN", _grid(neighbours=(50, 200, 1_000), shrink=(0, 10, 100)), item_knn),
+    Baseline(
+        "item-kNN, last ten with decay",
+        _grid(neighbours=(50, 200, 1_000), shrink=(0, 10, 100), decay=(0.6, 0.8, 0.9)),
+        item_knn_last,
+    ),
+    Baseline("EASE", _grid(regularization=(50, 200, 500, 1_000)), ease),
+    Baseline("ALS", _grid(factors=(32, 64, 128), regularization=(0.01, 0.1), alpha=(1, 10, 40)), als),
+)
+
+
+def pairs(actions: ActionTable) -> "csr_matrix[np.float32]":
+    """Account by item: 1 where the account dealt with the item."""
+    kept = actions.only(actions.kinds.interest[actions.kind] > 0)
+    shape = (len(kept.account_ids), len(kept.item_ids))
+    matrix = csr_matrix((np.ones(len(kept), np.float32), (kept.account, kept.item)), shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def _rows(histories: Sequence[Codes], size: int) -> "csr_matrix[np.float32]":
+    starts = np.cumsum([0, *map(len, histories)])
+    items = np.concatenate(histories) if histories else np.zeros(0, np.int32)
+    return csr_matrix((np.ones(len(items), np.float32), items, starts), (len(histories), size))
+
+
+def _summed(lists: Lists, histories: Sequence[Codes], weights: Callable[[int], Floats]) -> Floats:
+    scores = np.zeros((len(histories), len(lists.item)), np.float32)
+    for row, items in enumerate(histories):
+        near, value = lists.item[items], lists.score[items] * weights(len(items))[:, None]
+        scores[row] = np.bincount(near[near >= 0], value[near >= 0], scores.shape[1])
+    return scores

@@ -1,0 +1,66 @@
+"""Collaborative embeddings: alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy.sparse import csr_matrix
+
+from recommend.actions import ActionTable
+from recommend.arrays import Codes, Floats
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    factors: int = 64
+    regularization: float = 0.05
+    alpha: float = 10.0
+    """Confidence of an action is 1 + alpha times its interest."""
+    iterations: int = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    item_factors: Floats
+    """Item by factor; zeros for items without actions."""
+    gram: Floats
+    """Factor by factor: the item factors' products, with the regularization on the diagonal."""
+    alpha: float
+
+    def fold_in(self, items: Codes, interest: Floats) -> Floats:
+        """The account's vector from its items: one step of the least squares that made the item factors."""
+        if not len(items):
+            return np.zeros(self.gram.shape[0], np.float32)
+        factors = self.item_factors[items].astype(np.float32)
+        confidence = 1 + self.alpha * interest
+        left = self.gram + factors.T @ (factors * (confidence - 1)[:, None])
+        vector: Floats = np.linalg.solve(left, factors.T @ confidence).astype(np.float32)
+        return vector
+
+
+def interest_matrix(actions: ActionTable) -> "csr_matrix[np.float32]":
+    """Account by item: the sum of the interest of the actions, at least a trace for each pair."""
+    shape = (len(actions.account_ids), len(actions.item_ids))
+    values = actions.kinds.interest[actions.kind]
+    matter = values > 0
+    matrix = csr_matrix((values[matter], (actions.account[matter], actions.item[matter])), shape)
+    matrix.sum_duplicates()
+    return matrix
+
+
+def fit_embeddings(actions: ActionTable, settings: EmbeddingSettings, threads: int) -> Embeddings:
+    matrix = interest_matrix(actions)
+    matrix.data = 1 + settings.alpha * matrix.data
+    als = AlternatingLeastSquares(
+        factors=settings.factors,
+        regularization=settings.regularization,
+        alpha=1.0,
+        iterations=settings.iterations,
+        num_threads=threads,
+        random_state=0,
+    )
+    als.fit(matrix, show_progress=False)
+    factors = np.asarray(als.item_factors, np.float32)
+    factors[np.bincount(matrix.indices, minlength=len(factors)) == 0] = 0
+    gram = factors.T @ factors + settings.regularization * np.eye(settings.factors, dtype=np.float32)
+    return Embeddings(factors, gram.astype(np.float32), settings.alpha)

@@ -1,0 +1,127 @@
+"""What one account did before a moment, as sources and features read it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from domain.actions import Action
+from recommend.actions import ActionTable
+from recommend.arrays import NONE, SECOND_US, Codes, Floats, Moments
+from recommend.kinds import Kinds
+
+LONGEST = 200
+"""Actions of an account that are looked at, the newest."""
+_SAME_VISIT_US = 30 * 60 * SECOND_US
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Newest first. The second half is by item: each once, where it was last acted on."""
+
+    action_item: Codes
+    action_kind: Codes
+    action_us: Moments
+    action_in_visit: Floats
+    """1: in the visit of the newest action, else 0."""
+    item: Codes
+    item_us: Moments
+    """When it was last acted on."""
+    weight: Floats
+    """Sum of the weights of its actions: for it, or against it."""
+    interest: Floats
+    bought: Floats
+    in_visit: Floats
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def newest(self, count: int) -> "History":
+        """Only the newest items; the actions stay all."""
+        return replace(
+            self,
+            item=self.item[:count],
+            item_us=self.item_us[:count],
+            weight=self.weight[:count],
+            interest=self.interest[:count],
+            bought=self.bought[:count],
+            in_visit=self.in_visit[:count],
+        )
+
+
+def history_before(actions: ActionTable, place: int) -> History:
+    """What the account of the action at `place` did before it; neither that action nor any later one."""
+    first = max(int(actions.starts[actions.account[place]]), place - LONGEST)
+    newest_first = slice(place - 1, first - 1 if first else None, -1) if place > first else slice(0, 0)
+    return history_of_arrays(
+        actions.kinds,
+        actions.item[newest_first],
+        actions.kind[newest_first],
+        actions.at_us[newest_first],
+        actions.session[newest_first],
+    )
+
+
+def history_of_signals(signals: Sequence[Action], kinds: Kinds, item_codes: Mapping[str, int]) -> History:
+    """From signals, newest first; items and event types that the model does not know are left out."""
+    known = [one for one in signals[:LONGEST] if one.item_id in item_codes and one.event_type in kinds.codes]
+    sessions: dict[str, int] = {}
+    return history_of_arrays(
+        kinds,
+        np.fromiter((item_codes[one.item_id] for one in known), np.int32, len(known)),
+        np.fromiter((kinds.codes[one.event_type] for one in known), np.int32, len(known)),
+        np.fromiter((one.occurred_at for one in known), np.int64, len(known)),
+        np.fromiter(
+            (NONE if one.session_id is None else sessions.setdefault(one.session_id, len(sessions)) for one in known),
+            np.int32,
+            len(known),
+        ),
+    )
+
+
+def with_newest(history: History, kinds: Kinds, item: int, now_us: int) -> History:
+    """As if the item had just been viewed, in a visit of its own unless one is under way."""
+    return history_of_arrays(
+        kinds,
+        np.concatenate([np.array([item], np.int32), history.action_item]),
+        np.concatenate([np.array([kinds.codes["view"]], np.int32), history.action_kind]),
+        np.concatenate([np.array([now_us], np.int64), history.action_us]),
+        np.full(len(history.action_item) + 1, NONE, np.int32),
+    )
+
+
+def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, session: Codes) -> History:
+    if not len(item):
+        in_visit = np.zeros(0, np.float32)
+    elif session[0] != NONE:
+        in_visit = (session == session[0]).astype(np.float32)
+    else:
+        in_visit = _without_session(at_us)
+    distinct, newest, inverse = np.unique(item, return_index=True, return_inverse=True)
+    order = np.argsort(newest)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    of_action = place[inverse]
+    size = len(distinct)
+
+    def summed(values: Floats) -> Floats:
+        return np.bincount(of_action, values, size).astype(np.float32)
+
+    return History(
+        item,
+        kind,
+        at_us,
+        in_visit,
+        distinct[order],
+        at_us[newest[order]],
+        summed(kinds.weight[kind]),
+        summed(kinds.interest[kind]),
+        summed(kinds.is_purchase[kind].astype(np.float32)),
+        np.minimum(summed(in_visit), 1),
+    )
+
+
+def _without_session(at_us: Moments) -> Floats:
+    """An action is of the newest one's visit while no gap between neighbours is over half an hour."""
+    gaps = at_us[:-1] - at_us[1:]
+    return np.concatenate(([True], np.logical_and.accumulate(gaps < _SAME_VISIT_US))).astype(np.float32)

@@ -1,0 +1,118 @@
+"""Item-to-item lists from what accounts did: what goes together, and what comes next."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags_array
+
+from recommend.actions import ActionTable
+from recommend.arrays import DAY_US, NONE, Codes, Floats
+
+_ROWS_AT_ONCE = 4_096
+_STEPS = 5
+_STEP_DECAY = 0.6
+_GAP_DAYS = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lists:
+    """Of each item its nearest others, best first."""
+
+    item: Codes
+    """Item by place; NONE behind the last."""
+    score: Floats
+    """As `item`; 0 behind the last."""
+
+    def block(self, anchors: Codes, candidates: Codes) -> Floats:
+        """Anchor by candidate: the scores, 0 where a list does not have the candidate. Candidates are distinct."""
+        order = np.argsort(candidates)
+        ordered = candidates[order]
+        listed = self.item[anchors]
+        place = np.searchsorted(ordered, listed).clip(max=len(ordered) - 1)
+        row, column = np.nonzero(ordered[place] == listed)
+        block = np.zeros((len(anchors), len(candidates)), np.float32)
+        block[row, order[place[row, column]]] = self.score[anchors[row], column]
+        return block
+
+    def best(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
+        """Of all items those with the highest weighted sum over the anchors' lists; best first."""
+        listed, scores = self.item[anchors].ravel(), (self.score[anchors] * weights[:, None]).ravel()
+        items, inverse = np.unique(listed, return_inverse=True)
+        sums = np.bincount(inverse, scores, len(items)).astype(np.float32)
+        sums[items == NONE] = 0
+        best = np.argsort(-sums, kind="stable")[:count]
+        best = best[sums[best] > 0]
+        return items[best], sums[best]
+
+
+def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Lists:
+    """Cosine of items over accounts; an account with much to it counts less for each pair, old actions count less."""
+    values = actions.kinds.interest[actions.kind] > 0
+    kept = actions.only(values)
+    if not len(kept):
+        return _empty(len(actions.item_ids), length)
+    age_days = (kept.at_us.max() - kept.at_us) / DAY_US
+    matrix = csr_matrix(
+        (0.5 ** (age_days / half_life_days), (kept.account, kept.item)), (len(kept.account_ids), len(kept.item_ids))
+    ).astype(np.float32)
+    matrix.sum_duplicates()
+    matrix.data = np.minimum(matrix.data, 1)
+    rows = np.maximum(np.diff(matrix.indptr), 1)
+    return cosine_lists(csr_matrix(diags_array((1 / np.sqrt(rows)).astype(np.float32)) @ matrix), length, 0)
+
+
+def fit_then(actions: ActionTable, length: int, tempering: float) -> Lists:
+    """How often the second item followed the first within a few steps, by how often each is acted on at all.
+
+    A step further counts `_STEP_DECAY` of the one before, and pairs far apart in time less. `tempering` is the power
+    of the second item's own count that is divided by: 0 keeps what is popular anyway, 1 removes it.
+    """
+    kept = actions.only(actions.kinds.interest[actions.kind] > 0)
+    moves = np.ones(len(kept), np.bool_)
+    moves[1:] = (kept.item[1:] != kept.item[:-1]) | (kept.account[1:] != kept.account[:-1])
+    kept = kept.only(moves)
+    size = len(kept.item_ids)
+    counts = csr_matrix((np.zeros(0, np.float32), (np.zeros(0, int), np.zeros(0, int))), (size, size))
+    for step in range(1, _STEPS + 1):
+        first, second = slice(None, -step), slice(step, None)
+        same = (kept.account[first] == kept.account[second]) & (kept.item[first] != kept.item[second])
+        gap_days = (kept.at_us[second] - kept.at_us[first])[same] / DAY_US
+        value = _STEP_DECAY ** (step - 1) / (1 + gap_days / _GAP_DAYS)
+        counts = csr_matrix(
+            counts + csr_matrix((value, (kept.item[first][same], kept.item[second][same])), (size, size))
+        )
+    frequency = np.bincount(kept.item, minlength=size) + 1.0
+    scaled = diags_array((frequency + 5) ** -1.0) @ counts @ diags_array(frequency**-tempering)
+    return _cut(csr_matrix(scaled).astype(np.float32), length)
+
+
+def cosine_lists(matrix: "csr_matrix[np.float32]", length: int, shrink: float) -> Lists:
+    """Cosine of the columns; `shrink` is added to the norms' product, which lowers what rests on few rows."""
+    columns = csr_matrix(matrix.T)
+    norms = np.sqrt(np.asarray(columns.multiply(columns).sum(axis=1)).ravel())
+    parts = []
+    for start in range(0, columns.shape[0], _ROWS_AT_ONCE):
+        product = csr_matrix(columns[start : start + _ROWS_AT_ONCE] @ matrix)
+        rows = np.repeat(np.arange(start, start + product.shape[0]), np.diff(product.indptr))
+        product.data /= np.maximum(norms[rows] * norms[product.indices] + shrink, 1e-9)
+        product.data[product.indices == rows] = 0
+        parts.append(_cut(product, length))
+    return Lists(np.concatenate([one.item for one in parts]), np.concatenate([one.score for one in parts]))
+
+
+def _cut(matrix: "csr_matrix[np.float32]", length: int) -> Lists:
+    """Each row's highest values, best first."""
+    matrix.eliminate_zeros()
+    sizes = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), sizes)
+    order = np.lexsort((-matrix.data, rows))
+    place = np.arange(len(rows)) - matrix.indptr[rows]
+    keep = place < length
+    lists = _empty(matrix.shape[0], length)
+    lists.item[rows[keep], place[keep]] = matrix.indices[order][keep]
+    lists.score[rows[keep], place[keep]] = matrix.data[order][keep]
+    return lists
+
+
+def _empty(size: int, length: int) -> Lists:
+    return Lists(np.full((size, length), NONE, np.int32), np.zeros((size, length), np.float32))

@@ -1,0 +1,84 @@
+"""From ranked candidates to what is shown: what may be shown at all, freshness, diversity, exploration."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from domain.actions import Hidden
+from recommend.arrays import DAY_US, NONE, Codes, Flags, Floats, Moments, Places, floats
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The shop's own rules; every one can be turned off."""
+
+    exclude_bought: bool = True
+    exclude_seen: bool = False
+    in_stock: bool = False
+    """Only what is in stock."""
+    blocked: frozenset[str] = field(default_factory=frozenset)
+    """Item ids that are never shown."""
+    freshness: float = 0.1
+    """By how much the chance of an item of age 0 is raised: 0.1 is a tenth."""
+    freshness_half_life_days: float = 7.0
+    diversity: float = 0.1
+    """0: by chance alone. 1: as like as a candidate is to one placed above it, so much of its chance is lost."""
+    share_of_category: float = 0.5
+    """At most this share of an answer is of one category, as long as others are left; 1 turns it off."""
+    exploration: float = 0.05
+    """The share of places that are given to new items."""
+    new_days: float = 14.0
+    """An item is new until it is so old, unless …"""
+    new_accounts: int = 5
+    """… so many accounts have dealt with it."""
+
+
+def fresh(chances: Floats, created_us: Moments, now_us: int, rules: Rules) -> Floats:
+    """Chances, raised for what is new; items whose age is not told stay as they are."""
+    age_days = np.maximum(now_us - created_us, 0) / DAY_US
+    boost = rules.freshness * 0.5 ** (age_days / rules.freshness_half_life_days)
+    return floats(chances * (1 + np.where(created_us > 0, boost, 0)))
+
+
+def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, count: int, rules: Rules) -> Places:
+    """The places of `count` of them, best first: maximal marginal relevance (Carbonell, Goldstein 1998), a product of
+    chance and unlikeness, with a cap on each category.
+
+    `vectors`, by code, are of length 1 or 0. What a cap leaves out fills up the end when nothing else is left.
+    """
+    left = np.argsort(-scores, kind="stable")[: max(4 * count, 100)]
+    vectors = vectors[codes[left]].astype(np.float32)
+    likeness = np.zeros(len(left), np.float32)
+    most = max(1, round(rules.share_of_category * count))
+    placed: dict[int, int] = {}
+    chosen: list[int] = []
+    is_open = np.ones(len(left), np.bool_)
+    capped: Flags = np.zeros(len(left), np.bool_)
+    while len(chosen) < min(count, len(left)):
+        allowed = is_open & ~capped
+        if not allowed.any():
+            capped[:] = False
+            most = len(left)
+            continue
+        value = np.where(allowed, scores[left] * (1 - rules.diversity * likeness), -np.inf)
+        best = int(value.argmax())
+        chosen.append(int(left[best]))
+        is_open[best] = False
+        likeness = np.maximum(likeness, vectors @ vectors[best])
+        group = int(category[left[best]])
+        placed[group] = placed.get(group, 0) + 1
+        if group != NONE and placed[group] >= most:
+            capped |= category[left] == group
+    return np.asarray(chosen, np.intp)
+
+
+def unwanted(hidden: Hidden, rules: Rules) -> frozenset[str]:
+    """Ids that this account is not shown."""
+    opinions = hidden.hidden | hidden.disliked | hidden.not_interested | rules.blocked
+    return opinions | hidden.bought if rules.exclude_bought else opinions
+
+
+def places_of_new(count: int, share: float) -> Places:
+    """Which places of an answer of `count` are for new items: evenly spread, none of them the first."""
+    every = round(1 / share) if share > 0 else count + 1
+    return np.arange(every - 1, count, every)

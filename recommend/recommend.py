@@ -1,0 +1,136 @@
+"""One answer: sources, ranking and post-processing, each callable on its own so that serving can leave one out.
+
+history = known_history(model, request, signals, now_us)
+sourced = {name: source() for name, source in sources(model, request, history).items()}  # within time budgets
+candidates = shown(model, request, history, hidden, merge_for(model, sourced), rules)
+scores = rank(model, request, history, candidates, now_us, counts)  # or unranked(candidates)
+items = arrange(model, history, candidates, scores, request.limit, now_us, rules)
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from domain.actions import Action, Hidden, ItemCounts
+from recommend import candidates as find
+from recommend.answer import Answer, Recommended, Request
+from recommend.arrays import NONE, Floats
+from recommend.candidates import Candidates, Source, Sourced, merge
+from recommend.features import features
+from recommend.history import History, history_of_signals, with_newest
+from recommend.model import Model
+from recommend.postprocess import Rules, diverse, fresh, unwanted
+from recommend.reasons import reasons
+
+
+def recommend(
+    model: Model,
+    request: Request,
+    signals: Sequence[Action],
+    hidden: Hidden,
+    counts: Mapping[str, ItemCounts],
+    now_us: int,
+    rules: Rules | None = None,
+) -> Answer:
+    """All steps in a row. `signals` are the account's, newest first; `counts` may lack any item."""
+    rules = rules or Rules()
+    history = known_history(model, request, signals, now_us)
+    sourced = {name: source() for name, source in sources(model, request, history).items()}
+    candidates = shown(model, request, history, hidden, merge_for(model, sourced), rules)
+    scores = rank(model, request, history, candidates, now_us, counts)
+    return Answer(arrange(model, history, candidates, scores, request.limit, now_us, rules), "ranked", model.version)
+
+
+def known_history(model: Model, request: Request, signals: Sequence[Action], now_us: int) -> History:
+    """What the model knows of the signals; where something similar is asked for, as if that were just viewed."""
+    history = history_of_signals(signals, model.kinds, model.item_codes)
+    anchor = model.item_codes.get(request.item_id) if request.context == "similar" and request.item_id else None
+    return history if anchor is None else with_newest(history, model.kinds, anchor, now_us)
+
+
+def sources(model: Model, request: Request, history: History) -> Mapping[Source, Callable[[], Sourced]]:
+    """All sources, to be called in any order or side by side; similar items come only from what knows likeness."""
+    parts, settings = model.parts, model.candidates
+    preferred = _preferred(model, request)
+    if request.context == "similar":
+        history = history.newest(1)
+    likeness: dict[Source, Callable[[], Sourced]] = {
+        "collaborative": partial(find.collaborative, parts, history, settings.collaborative),
+        "next": partial(find.following, parts, history, settings.next),
+        "content": partial(find.content, parts, history, settings.content),
+    }
+    if request.context == "similar":
+        return likeness
+    return likeness | {
+        "popular": partial(find.popular, parts, history, preferred, settings.popular),
+        "trending": partial(find.trending, parts, settings.trending),
+    }
+
+
+def merge_for(model: Model, sourced: Mapping[Source, Sourced]) -> Candidates:
+    """Of a small catalog everything is a candidate, whatever the sources found."""
+    size = len(model.parts.items)
+    return merge(sourced, size if size <= model.candidates.small_catalog else None)
+
+
+def shown(
+    model: Model, request: Request, history: History, hidden: Hidden, candidates: Candidates, rules: Rules
+) -> Candidates:
+    """Without what may not be shown to this account, or was not asked for."""
+    items = model.parts.items
+    keep = items.is_active[candidates.item].copy()
+    ids = unwanted(hidden, rules) | request.exclude | ({request.item_id} if request.item_id else set())
+    unwanted_codes = [code for code in map(model.item_codes.get, ids) if code is not None]
+    keep &= ~np.isin(candidates.item, unwanted_codes)
+    if request.exclude_seen or rules.exclude_seen:
+        keep &= ~np.isin(candidates.item, history.item)
+    if request.in_stock or rules.in_stock:
+        keep &= items.in_stock[candidates.item]
+    if request.category is not None:
+        keep &= items.category[candidates.item] == model.category_codes.get(request.category, len(items))
+    return candidates.only(keep)
+
+
+def rank(
+    model: Model,
+    request: Request,
+    history: History,
+    candidates: Candidates,
+    now_us: int,
+    counts: Mapping[str, ItemCounts],
+) -> Floats:
+    """The chance of each candidate to be acted on next, from 0 to 1."""
+    if not len(candidates.item):
+        return np.zeros(0, np.float32)
+    preferred = _preferred(model, request)
+    rows = features(model.parts, model.kinds, history, candidates, now_us, preferred=preferred, counts=counts)
+    return model.ranker.chance(model.ranker.score(rows))
+
+
+def unranked(candidates: Candidates) -> Floats:
+    """From 0 to 1, by the places in the sources: what an answer without the ranker sorts by."""
+    return candidates.score / max(float(candidates.score.max(initial=0)), 1e-9)
+
+
+def arrange(
+    model: Model, history: History, candidates: Candidates, scores: Floats, limit: int, now_us: int, rules: Rules
+) -> Sequence[Recommended]:
+    """At most `limit`, by chance, freshness and diversity, each with its reason."""
+    items = model.parts.items
+    codes = candidates.item
+    raised = fresh(scores, items.created_us[codes], now_us, rules)
+    vectors = model.parts.content.item_vectors
+    chosen = diverse(raised, vectors, codes, items.category[codes], limit, rules)
+    why = reasons(model, history, codes[chosen], [find.SOURCES[one] for one in candidates.source[chosen]])
+    return [
+        Recommended(
+            items.item_ids[codes[place]], float(scores[place]), find.SOURCES[candidates.source[place]], reason
+        )
+        for place, reason in zip(chosen.tolist(), why, strict=True)
+    ]
+
+
+def _preferred(model: Model, request: Request) -> Sequence[int]:
+    codes = (model.category_codes.get(name, NONE) for name in request.preferred_categories)
+    return [code for code in codes if code != NONE]
