@@ -175,7 +175,8 @@ def _account(parts: Parts, kinds: Kinds, history: History, now_us: int) -> Float
     return np.array(
         [
             np.log1p(len(kind)), np.log1p(len(history)), history.action_in_visit.sum(),
-            np.log1p(since_us[0] / HOUR_US), since_us[-1] / DAY_US, np.log1p((since_us < DAY_US).sum()), np.log1p((since_us < 7 * DAY_US).sum()),
+            np.log1p(since_us[0] / HOUR_US), since_us[-1] / DAY_US,
+            np.log1p((since_us < DAY_US).sum()), np.log1p((since_us < 7 * DAY_US).sum()),
             kinds.weight[kind].mean(), kinds.is_purchase[kind].sum(), (kinds.weight[kind] < 0).sum(),
             len(np.unique(parts.items.category[history.item])), np.log(told.mean()) if told.size else 0,
             hour, weekday,
