@@ -60,18 +60,23 @@ def following(parts: Parts, history: History, count: int) -> Sourced:
     """What goes with the newest items, and what comes after them."""
     anchors = history.item[:_ANCHORS]
     weights = (_ANCHOR_DECAY ** np.arange(len(anchors)) * (history.interest[:_ANCHORS] > 0)).astype(np.float32)
-    together, then = (lists.best(anchors, weights, count) for lists in (parts.together, parts.then))
-    merged: dict[int, float] = {}
-    for items, scores in (together, then):
-        for item, score in zip(items.tolist(), (scores / max(scores.max(initial=0), 1e-9)).tolist(), strict=True):
-            merged[item] = merged.get(item, 0.0) + score
-    ordered = sorted(merged, key=merged.__getitem__, reverse=True)[:count]
-    return Sourced(np.array(ordered, np.int32), np.array([merged[item] for item in ordered], np.float32))
+    both = [lists.best(anchors, weights, count) for lists in (parts.together, parts.then)]
+    items, inverse = np.unique(np.concatenate([one for one, _ in both]), return_inverse=True)
+    scores = floats(np.bincount(inverse, np.concatenate([one / max(one.max(initial=0), 1e-9) for _, one in both])))
+    best = np.argsort(-scores, kind="stable")[:count]
+    return Sourced(items[best], scores[best])
 
 
 def content(parts: Parts, history: History, count: int) -> Sourced:
     weights = (_ANCHOR_DECAY ** np.arange(len(history)) * history.interest).astype(np.float32)
     return Sourced(*parts.nearest_content(parts.content.profile(history.item, weights), count))
+
+
+def content_like(parts: Parts, vector: Floats | None, count: int) -> Sourced:
+    """What has words like these; nothing for None."""
+    if vector is None:
+        return Sourced(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    return Sourced(*parts.nearest_content(vector, count))
 
 
 def popular(parts: Parts, history: History, preferred: Sequence[int], count: int) -> Sourced:

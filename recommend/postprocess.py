@@ -76,9 +76,3 @@ def unwanted(hidden: Hidden, rules: Rules) -> frozenset[str]:
     """Ids that this account is not shown."""
     opinions = hidden.hidden | hidden.disliked | hidden.not_interested | rules.blocked
     return opinions | hidden.bought if rules.exclude_bought else opinions
-
-
-def places_of_new(count: int, share: float) -> Places:
-    """Which places of an answer of `count` are for new items: evenly spread, none of them the first."""
-    every = round(1 / share) if share > 0 else count + 1
-    return np.arange(every - 1, count, every)

@@ -1,10 +1,11 @@
 """One answer: sources, ranking and post-processing, each callable on its own so that serving can leave one out.
 
 history = known_history(model, request, signals, now_us)
-sourced = {name: source() for name, source in sources(model, request, history).items()}  # within time budgets
-candidates = shown(model, request, history, hidden, merge_for(model, sourced), rules)
+sourced = {name: source() for name, source in sources(model, request, history, shelf).items()}  # in time budgets
+candidates = shown(model, request, history, hidden, merge_for(model, request, sourced), rules, shelf)
 scores = rank(model, request, history, candidates, now_us, counts)  # or unranked(candidates)
 items = arrange(model, history, candidates, scores, request.limit, now_us, rules)
+items = explore(model, request, history, hidden, items, now_us, rules, shelf)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,13 @@ from recommend import candidates as find
 from recommend.answer import Answer, Recommended, Request
 from recommend.arrays import NONE, Floats
 from recommend.candidates import Candidates, Source, Sourced, merge
+from recommend.exploration import new_items, woven
 from recommend.features import features
 from recommend.history import History, history_of_signals, with_newest
 from recommend.model import Model
 from recommend.postprocess import Rules, diverse, fresh, unwanted
 from recommend.reasons import reasons
+from recommend.shelf import Shelf, stocked
 
 
 def recommend(
@@ -32,14 +35,17 @@ def recommend(
     counts: Mapping[str, ItemCounts],
     now_us: int,
     rules: Rules | None = None,
+    shelf: Shelf | None = None,
 ) -> Answer:
     """All steps in a row. `signals` are the account's, newest first; `counts` may lack any item."""
     rules = rules or Rules()
+    shelf = shelf or stocked(model, (), now_us, rules)
     history = known_history(model, request, signals, now_us)
-    sourced = {name: source() for name, source in sources(model, request, history).items()}
-    candidates = shown(model, request, history, hidden, merge_for(model, sourced), rules)
+    sourced = {name: source() for name, source in sources(model, request, history, shelf).items()}
+    candidates = shown(model, request, history, hidden, merge_for(model, request, sourced), rules, shelf)
     scores = rank(model, request, history, candidates, now_us, counts)
-    return Answer(arrange(model, history, candidates, scores, request.limit, now_us, rules), "ranked", model.version)
+    items = arrange(model, history, candidates, scores, request.limit, now_us, rules)
+    return Answer(explore(model, request, history, hidden, items, now_us, rules, shelf), "ranked", model.version)
 
 
 def known_history(model: Model, request: Request, signals: Sequence[Action], now_us: int) -> History:
@@ -49,11 +55,13 @@ def known_history(model: Model, request: Request, signals: Sequence[Action], now
     return history if anchor is None else with_newest(history, model.kinds, anchor, now_us)
 
 
-def sources(model: Model, request: Request, history: History) -> Mapping[Source, Callable[[], Sourced]]:
+def sources(model: Model, request: Request, history: History, shelf: Shelf) -> Mapping[Source, Callable[[], Sourced]]:
     """All sources, to be called in any order or side by side; similar items come only from what knows likeness."""
     parts, settings = model.parts, model.candidates
     preferred = _preferred(model, request)
     if request.context == "similar":
+        if request.item_id not in model.item_codes:
+            return {"content": partial(find.content_like, parts, shelf.new.vector(request.item_id), settings.content)}
         history = history.newest(1)
     likeness: dict[Source, Callable[[], Sourced]] = {
         "collaborative": partial(find.collaborative, parts, history, settings.collaborative),
@@ -68,25 +76,32 @@ def sources(model: Model, request: Request, history: History) -> Mapping[Source,
     }
 
 
-def merge_for(model: Model, sourced: Mapping[Source, Sourced]) -> Candidates:
-    """Of a small catalog everything is a candidate, whatever the sources found."""
+def merge_for(model: Model, request: Request, sourced: Mapping[Source, Sourced]) -> Candidates:
+    """Of a small catalog everything is a candidate for a homepage, whatever the sources found."""
     size = len(model.parts.items)
-    return merge(sourced, size if size <= model.candidates.small_catalog else None)
+    is_whole = request.context == "homepage" and size <= model.candidates.small_catalog
+    return merge(sourced, size if is_whole else None)
 
 
 def shown(
-    model: Model, request: Request, history: History, hidden: Hidden, candidates: Candidates, rules: Rules
+    model: Model,
+    request: Request,
+    history: History,
+    hidden: Hidden,
+    candidates: Candidates,
+    rules: Rules,
+    shelf: Shelf,
 ) -> Candidates:
     """Without what may not be shown to this account, or was not asked for."""
     items = model.parts.items
-    keep = items.is_active[candidates.item].copy()
+    keep = shelf.is_active[candidates.item]
     ids = unwanted(hidden, rules) | request.exclude | ({request.item_id} if request.item_id else set())
     unwanted_codes = [code for code in map(model.item_codes.get, ids) if code is not None]
     keep &= ~np.isin(candidates.item, unwanted_codes)
     if request.exclude_seen or rules.exclude_seen:
         keep &= ~np.isin(candidates.item, history.item)
     if request.in_stock or rules.in_stock:
-        keep &= items.in_stock[candidates.item]
+        keep &= shelf.in_stock[candidates.item]
     if request.category is not None:
         keep &= items.category[candidates.item] == model.category_codes.get(request.category, len(items))
     return candidates.only(keep)
@@ -129,6 +144,25 @@ def arrange(
         )
         for place, reason in zip(chosen.tolist(), why, strict=True)
     ]
+
+
+def explore(
+    model: Model,
+    request: Request,
+    history: History,
+    hidden: Hidden,
+    items: Sequence[Recommended],
+    now_us: int,
+    rules: Rules,
+    shelf: Shelf,
+) -> Sequence[Recommended]:
+    """With new items at their share of the places. Something similar is asked for to compare, and gets none."""
+    if request.context == "similar" or rules.exploration <= 0:
+        return items
+    count = max(1, round(request.limit * rules.exploration)) + max(request.limit - len(items), 0)
+    ids = unwanted(hidden, rules) | request.exclude
+    new = new_items(model, request, history, shelf.new, ids, count, now_us)
+    return woven(items, new, request.limit, rules.exploration)
 
 
 def _preferred(model: Model, request: Request) -> Sequence[int]:
