@@ -53,7 +53,7 @@ def fit_content(items: ItemTable, dimensions: int) -> Content:
 
 def _words(texts: Sequence[str]) -> "csr_matrix[np.float32]":
     if not texts:
-        return csr_matrix((0, _WORDS), dtype=np.float32)
+        return csr_matrix(np.zeros((0, _WORDS), np.float32))
     hashing: Any = HashingVectorizer(n_features=_WORDS, alternate_sign=False, norm=None, dtype=np.float32)
     return csr_matrix(hashing.transform(texts))
 

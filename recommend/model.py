@@ -1,7 +1,7 @@
 """A trained model: what serving needs, in arrays that are shared by mapping their files."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from recommend.catalog import ItemTable
 from recommend.content import Content
 from recommend.embeddings import Embeddings
 from recommend.features import NAMES
+from recommend.index import Exact, Graph, NearestItems
 from recommend.kinds import Kinds
 from recommend.neighbours import Lists
 from recommend.parts import Parts
@@ -60,6 +61,9 @@ class Model:
             pa.table({"item_id": pa.array(self.parts.items.item_ids, pa.string())}), folder / "items.parquet"
         )
         self.ranker.booster.save_model(folder / "ranker.txt")
+        for name, nearest in (("embedding", self.parts.by_embedding), ("content", self.parts.by_content)):
+            if isinstance(nearest, Graph):
+                nearest.index.save(folder / f"{name}.usearch")
         (folder / "model.json").write_text(json.dumps(_described(self)))
 
     @staticmethod
@@ -78,7 +82,7 @@ class Model:
             raise UnfitModelError(f"{folder}: format {described.get('format')}, or other features than {_FORMAT}'s")
         ids = pq.read_table(folder / "items.parquet")["item_id"].to_pylist()
         booster = lightgbm.Booster(model_file=folder / "ranker.txt")
-        return _assembled(described, ids, booster, lambda name: _mapped(folder / f"{name}.npy"))
+        return _assembled(folder, described, ids, booster)
 
 
 def _arrays(model: Model) -> dict[str, NDArray[Any]]:
@@ -127,9 +131,15 @@ def _described(model: Model) -> dict[str, object]:
     }
 
 
-def _assembled(
-    described: Mapping[str, Any], ids: Sequence[str], booster: lightgbm.Booster, load: Callable[[str], Any]
-) -> Model:
+def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str], booster: lightgbm.Booster) -> Model:
+    def load(name: str) -> Any:
+        """As a plain array: indexing numpy's own class for mapped files costs several times as much."""
+        return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
+
+    def nearest(name: str) -> NearestItems:
+        path = folder / f"{name}.usearch"
+        return Graph.view(path) if path.exists() else Exact()
+
     items = ItemTable(
         ids, (), load("category"), load("subcategory"), load("price"), load("created_us"), load("is_active"),
         load("in_stock"), described["category_names"], described["subcategory_names"],
@@ -141,14 +151,11 @@ def _assembled(
         Lists(load("then_item"), load("then_score")),
         Content(load("content_vectors"), load("content_rarity"), load("content_directions")),
         Snapshot(described["moment_us"], load("item_features"), load("popular"), load("trending")),
+        nearest("embedding"),
+        nearest("content"),
     )
     kinds = Kinds(
         described["kinds"], load("weight"), load("interest"), load("is_view"), load("is_cart"), load("is_purchase")
     )
     ranker = Ranker(booster, load("ranker_scores"), load("ranker_chances"))
     return Model(described["version"], parts, kinds, ranker, CandidateSettings(**described["candidates"]))
-
-
-def _mapped(path: Path) -> Any:
-    """As a plain array: indexing numpy's own class for mapped files costs several times as much."""
-    return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from recommend.actions import ActionTable
 from recommend.arrays import Codes, Floats
 from recommend.catalog import ItemTable
 from recommend.content import Content, fit_content
 from recommend.embeddings import Embeddings, EmbeddingSettings, fit_embeddings
+from recommend.index import NearestItems, nearest_items
 from recommend.neighbours import Lists, fit_then, fit_together
 from recommend.popular import Snapshot, snapshot
 
@@ -30,29 +29,27 @@ class Parts:
     then: Lists
     content: Content
     snapshot: Snapshot
+    by_embedding: NearestItems
+    by_content: NearestItems
 
     def nearest_items(self, vector: Floats, count: int) -> tuple[Codes, Floats]:
-        return _highest(self.embeddings.item_factors, vector, count)
+        return self.by_embedding.search(self.embeddings.item_factors, vector, count)
 
     def nearest_content(self, vector: Floats, count: int) -> tuple[Codes, Floats]:
-        return _highest(self.content.item_vectors, vector, count)
+        return self.by_content.search(self.content.item_vectors, vector, count)
 
 
 def fit_parts(actions: ActionTable, items: ItemTable, moment_us: int, settings: PartSettings, threads: int) -> Parts:
     """`actions` are those that the parts may know: none of them at or after `moment_us`."""
+    embeddings = fit_embeddings(actions, settings.embeddings, threads)
+    content = fit_content(items, settings.content_dimensions)
     return Parts(
         items,
-        fit_embeddings(actions, settings.embeddings, threads),
+        embeddings,
         fit_together(actions, settings.list_length, settings.half_life_days),
         fit_then(actions, settings.list_length, settings.tempering),
-        fit_content(items, settings.content_dimensions),
+        content,
         snapshot(actions, items, moment_us),
+        nearest_items(embeddings.item_factors, threads),
+        nearest_items(content.item_vectors, threads),
     )
-
-
-def _highest(vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:
-    scores = vectors @ vector
-    best = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
-    best = best[scores[best] > 0]
-    best = best[np.argsort(-scores[best], kind="stable")]
-    return best.astype(np.int32), scores[best].astype(np.float32)
