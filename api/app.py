@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from api import catalog, feedback, health, history, interaction, metrics, popularity, receipts
+from api import catalog, feedback, health, history, interaction, metrics, popularity, receipts, recommendations
 from api.hot_routes import Endpoint, HotRoutes
 from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
@@ -20,6 +20,7 @@ _ROUTERS = (
     receipts.router,
     popularity.router,
     catalog.router,
+    recommendations.router,
     health.router,
     metrics.router,
 )

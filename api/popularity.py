@@ -9,14 +9,16 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from api.choosing import Excluded, ExcludeSeen, InCategory, InStock
 from api.cursors import read_cursor, write_cursor
 from api.paths import know_text_in_paths
-from api.problems import Problem
+from api.problems import Problem, invalid
 from api.responses import json_body, json_response, problems, to_json
 from api.schemas import MAX_ID, PopularityOut, TopOut
 from api.services import Services
+from api.sharding import check_shard
 from domain.event_types import UNITS_PER_POINT
-from store.popularity import AfterProduct, Popularity
+from store.popularity import ANY_PRODUCT, AfterProduct, Popularity, Wanted
 
 know_text_in_paths()
 router = APIRouter(tags=["popularity"])
@@ -43,9 +45,35 @@ async def top_products(
     limit: Annotated[int, Query(ge=1, le=_MOST)] = _USUAL_LIMIT,
     cursor: Annotated[str | None, Query(max_length=_LONGEST_CURSOR)] = None,
     window: Annotated[Window, Query(description="all, or the last so many UTC days, today included.")] = "all",
+    exclude: Excluded = None,
+    category: InCategory = None,
+    in_stock: InStock = False,
+    account_id: Annotated[
+        str | None, Query(min_length=1, max_length=MAX_ID, description="Whose `exclude_seen`, `exclude_bought`.")
+    ] = None,
+    exclude_seen: ExcludeSeen = False,
+    exclude_bought: Annotated[bool, Query(description="Leave out what the account bought.")] = False,
 ) -> Response:
     """Products by score, highest first."""
-    return await _shared_top(request.state.services, limit, cursor, window)
+    services: Services = request.state.services
+    if (exclude_seen or exclude_bought) and account_id is None:
+        raise invalid("account_id", "missing: whose is to be left out?", place="query")
+    left_out = set(exclude or ())
+    if account_id is not None:
+        left_out |= await _known(services, account_id, seen=exclude_seen, bought=exclude_bought)
+    wanted = Wanted(tuple(sorted(left_out)), category, in_stock)
+    return await _shared_top(services, limit, cursor, window, wanted)
+
+
+async def _known(services: Services, account_id: str, *, seen: bool, bought: bool) -> set[str]:
+    """Items that the account knows: those that it acted on of late, those that it bought."""
+    check_shard(services.shard, [account_id])
+    known: set[str] = set()
+    if seen:
+        known.update(action.item_id for action in await services.signals.recent(account_id))
+    if bought:
+        known |= (await services.signals.hidden(account_id)).bought
+    return known
 
 
 async def top_products_at_once(request: Request) -> Response | None:
@@ -57,15 +85,15 @@ async def top_products_at_once(request: Request) -> Response | None:
         return None
     if _LIMIT.fullmatch(limit) is None or int(limit) > _MOST:
         return None
-    return await _shared_top(request.state.services, int(limit), cursor, _WINDOWS[window])
+    return await _shared_top(request.state.services, int(limit), cursor, _WINDOWS[window], ANY_PRODUCT)
 
 
-async def _shared_top(services: Services, limit: int, cursor: str | None, window: Window) -> Response:
-    body = await services.tops.get((limit, cursor, window), partial(_top, services, limit, cursor, window))
-    return json_body(body)
+async def _shared_top(services: Services, limit: int, cursor: str | None, window: Window, wanted: Wanted) -> Response:
+    read = partial(_top, services, limit, cursor, window, wanted)
+    return json_body(await services.tops.get((limit, cursor, window, wanted), read))
 
 
-async def _top(services: Services, limit: int, cursor: str | None, window: Window) -> bytes:
+async def _top(services: Services, limit: int, cursor: str | None, window: Window, wanted: Wanted) -> bytes:
     as_of = datetime.now(UTC)
     first_day = as_of.date() - timedelta(days=_DAYS[window] - 1) if window != "all" else None
     after = None
@@ -74,9 +102,9 @@ async def _top(services: Services, limit: int, cursor: str | None, window: Windo
         after = AfterProduct(place.score, place.product_id)
         first_day = date.fromisoformat(place.first_day) if place.first_day else None
     if first_day is None:
-        found = await services.popularity.top(limit + 1, after)
+        found = await services.popularity.top(limit + 1, after, wanted)
     else:
-        found = await services.popularity.top_since(first_day, limit + 1, after)
+        found = await services.popularity.top_since(first_day, limit + 1, after, wanted)
     items = found[:limit]
     next_cursor = None
     if len(found) > limit:

@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 from domain.currency import CURRENCIES
 from domain.interaction import RefType
+from domain.recommendations import Context, Rung
 
 MAX_INTERACTIONS = 1_000
 MAX_METADATA_BYTES = 4_096
@@ -157,6 +158,31 @@ class TopOut(BaseModel):
     window: Literal["all", "1d", "7d", "30d"]
     window_from: str | None = Field(description="The first UTC day that counts; null for all time.")
     as_of: AwareDatetime
+
+
+class ReasonOut(BaseModel):
+    kind: str
+    text: str = Field(description='As "because you viewed p17".')
+    item_id: str | None = Field(None, description="What the account did something with.")
+    category: str | None = None
+
+
+class RecommendedOut(BaseModel):
+    item_id: str
+    score: float = Field(description="0 to 1 on the rung `ranked`; larger is better on all.")
+    source: str = Field(description="Which candidates it was among.")
+    reason: ReasonOut | None = None
+
+
+class RecommendationsOut(BaseModel):
+    recommendation_id: UUID = Field(description="To be sent back in the metadata of events that come of it.")
+    account_id: str
+    context: Context
+    items: list[RecommendedOut]
+    rung: Rung = Field(description="What the answer stands on.")
+    model_version: str | None
+    computed_at: AwareDatetime | None = Field(description="When it was made, where that was not now.")
+    last_action_at: AwareDatetime | None = Field(description="The newest action of the account that it knows of.")
 
 
 FanOutState = Literal["waiting", "done", "parked", "quarantined", "discarded"]

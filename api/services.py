@@ -11,9 +11,11 @@ from intake.commit import GroupCommit
 from intake.ledger import LedgerDays
 from intake.receipts import Receipts
 from intake.releases import Releases
+from serving.ladder import Ladder
 from store.blocks.protocol import BlockReader
 from store.catalog import CatalogStore
 from store.popularity import PopularityStore
+from store.signals import SignalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Services:
     """Answers of /popularity/top, by its parameters."""
     catalog: CatalogStore
     blocks: BlockReader
+    signals: SignalStore
+    recommendations: Ladder
     fan_outs: Sequence[str]
     shard: Shard | None
     """None where the intake is not divided."""

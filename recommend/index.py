@@ -1,8 +1,8 @@
 """The items nearest to a vector: looked at one by one in a small catalog, found by a graph in a large one.
 
 A large one is USearch's HNSW graph over vectors of one byte a dimension, viewed from its file; what it finds is
-sorted again by the exact product. Inner products are searched as cosines: vectors get one more dimension, which brings all
-of them to one length (Bachrach et al. 2014).
+sorted again by the exact product. Inner products are searched as cosines: vectors get one more dimension, which
+brings all of them to one length (Bachrach et al. 2014).
 """
 
 from pathlib import Path

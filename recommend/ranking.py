@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import lightgbm
 import numpy as np
@@ -82,3 +83,17 @@ def importances(ranker: Ranker) -> Sequence[tuple[str, float]]:
     """Features by what they gained in training, most first."""
     gains = ranker.booster.feature_importance("gain")
     return sorted(zip(NAMES, gains.tolist(), strict=True), key=lambda one: -one[1])
+
+
+def save_ranker(ranker: Ranker, folder: Path) -> None:
+    """Into an empty or new folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ranker.booster.save_model(folder / "trees.txt")
+    np.savez(folder / "calibration.npz", scores=ranker.scores, chances=ranker.chances)
+
+
+def load_ranker(folder: Path) -> Ranker:
+    with np.load(folder / "calibration.npz") as calibration:
+        return Ranker(
+            lightgbm.Booster(model_file=folder / "trees.txt"), calibration["scores"], calibration["chances"]
+        )

@@ -26,7 +26,7 @@ class TrainingSettings:
     """The newest share of the actions, which the ranker learns from and calibration is done on."""
     questions: int = 12_000
     negatives: int = 60
-    """Candidates of a question that were not acted on; half of them those that sources put highest."""
+    """Candidates of a question that were not acted on."""
     later: int = 5
     """Actions after the one asked for that count as relevant, too."""
     threads: int = 2
@@ -79,7 +79,7 @@ def ranking_set(parts: Parts, actions: ActionTable, places: Iterable[int], setti
         relevance = _relevance(actions, place, candidates, settings.later)
         if not (relevance > 0).any():
             continue
-        chosen = _sample(random, candidates, relevance, settings.negatives)
+        chosen = _sample(random, relevance, settings.negatives)
         kept = candidates.only(chosen)
         blocks.append(features(parts, actions.kinds, asked.history, kept, asked.now_us))
         relevances.append(relevance[chosen])
@@ -96,14 +96,13 @@ def _relevance(actions: ActionTable, place: int, candidates: Candidates, later: 
     return relevance
 
 
-def _sample(random: np.random.Generator, candidates: Candidates, relevance: Floats, negatives: int) -> Places:
-    """All relevant ones, the highest of the others by their sources, and some of the rest."""
+def _sample(random: np.random.Generator, relevance: Floats, negatives: int) -> Places:
+    """All relevant ones, and some of the others, each as likely: where those that sources put highest were taken more
+    often, the ranker would learn that a high place in a source speaks against an item.
+    """
     others = np.flatnonzero(relevance == 0)
     if len(others) > negatives:
-        order = others[np.argsort(-candidates.score[others], kind="stable")]
-        hard = order[: negatives // 2]
-        rest = order[negatives // 2 :]
-        others = np.concatenate([hard, random.choice(rest, negatives - len(hard), replace=False)])
+        others = random.choice(others, negatives, replace=False)
     return np.concatenate([np.flatnonzero(relevance > 0), others])
 
 

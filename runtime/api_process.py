@@ -33,13 +33,18 @@ from intake.receipts import Receipts
 from intake.releases import Releases
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
-from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
+from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from runtime.signals import end_within
+from serving.client import open_recommender
+from serving.ladder import RECOMMENDER_S, Ladder
+from serving.popular import Popular
 from store.catalog import CatalogStore
+from store.popular_items import PopularItems
 from store.popularity import PopularityStore
+from store.precomputed import PrecomputedStore
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +149,13 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
         partitions = LedgerPartitions(reads, settings.dedup_window_days)
         has_days = asyncio.Event()
-        _in_background(stack, backlog.keep_sampling(), _keep_partitions(partitions, has_days))
+        signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
+        recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, RECOMMENDER_S))
+        popular = Popular(PopularItems(reads))
+        ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
+        _in_background(
+            stack, backlog.keep_sampling(), _keep_partitions(partitions, has_days), popular.keep_refreshing()
+        )
         stack.callback(end_within, _END_S)
         yield {
             "services": Services(
@@ -157,6 +168,8 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 tops=SharedReads(),
                 catalog=CatalogStore(reads),
                 blocks=blocks,
+                signals=signals,
+                recommendations=ladder,
                 fan_outs=fan_outs,
                 shard=settings.shard,
                 checks={

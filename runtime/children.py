@@ -72,12 +72,12 @@ def log_tail(log_file: Path, lines: int = 15) -> str:
 
 
 def die_with_parent(sign: signal.Signals) -> None:
-    """For a process of multiprocessing, on Linux: it gets a signal when the thread that started it ends."""
+    """For a process that another one of ours started, on Linux: it gets a signal when the thread that did so ends."""
     request, parent = _death_request(sign), multiprocessing.parent_process()
-    if request is None or parent is None:
+    if request is None:
         return
     request()
-    if os.getppid() != parent.pid:  # it ended before the kernel was asked
+    if parent is not None and os.getppid() != parent.pid:  # it ended before the kernel was asked
         os.kill(os.getpid(), sign)
 
 

@@ -14,6 +14,8 @@ from runtime.commands import settings as read_settings
 from runtime.demo import demo
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
+from runtime.models_command import app as models
+from runtime.models_command import train
 from runtime.quarantine_command import app as quarantine
 from runtime.rebuild import rebuild_app, verify
 from runtime.settings import describe_settings
@@ -68,6 +70,14 @@ def worker() -> None:
 
 
 @app.command()
+def recommender() -> None:
+    """Run one recommender process, likewise; the API asks it at FOOTFALL_RECOMMENDER_URL."""
+    from runtime import recommender_process  # noqa: PLC0415
+
+    recommender_process.run(connected_settings())
+
+
+@app.command()
 def migrate() -> None:
     """Bring the tables of the databases, and the search attributes of Temporal, up to date."""
     from runtime.migrate import migrate_all  # noqa: PLC0415
@@ -111,6 +121,8 @@ def compact_blocks(
 app.add_typer(fan_outs, name="fan-outs")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(rebuild_app, name="rebuild")
+app.add_typer(models, name="models")
+app.command()(train)
 app.command()(verify)
 app.command("import")(import_file)
 app.command()(demo)

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from domain.errors import TransientError
 from domain.ids import id_text, new_id_bytes
 from domain.week import from_us
 from runtime.demo_shop import DemoShop, ShopEvent
@@ -51,6 +52,7 @@ async def run_demo(shop: DemoShop, url: str, events: int | None, console: Consol
     stop = stop_event()
     async with new_client(url) as client:
         poster = Poster(client, retry_for_s=math.inf)
+        await _stock(client, shop)
         with Live(console=console, refresh_per_second=2, get_renderable=lambda: _view(figures, shop, poster, url)):
             traffic = asyncio.create_task(_traffic(shop, poster, figures, events, stop))
             looking = asyncio.create_task(_look(client, figures))
@@ -67,6 +69,23 @@ async def run_demo(shop: DemoShop, url: str, events: int | None, console: Consol
         if isinstance(result, Exception):
             raise result
     return figures
+
+
+async def _stock(client: httpx.AsyncClient, shop: DemoShop) -> None:
+    """Puts the shop's items into the catalog, before anybody acts on them.
+
+    Raises:
+        TransientError: there is no answer, or another one than to a catalog that was taken in.
+
+    """
+    items = shop.items()
+    for start in range(0, len(items), MAX_ROWS):
+        try:
+            answer = await client.put("/items", json={"items": items[start : start + MAX_ROWS]})
+        except httpx.TransportError as error:
+            raise TransientError(f"{client.base_url} does not answer: {type(error).__name__}") from error
+        if not answer.is_success:
+            raise TransientError(f"PUT /items: {answer.status_code} {answer.text}")
 
 
 async def _traffic(shop: DemoShop, poster: Poster, figures: Figures, events: int | None, stop: asyncio.Event) -> None:

@@ -17,6 +17,8 @@ CATEGORIES = (
     "lamps", "chairs", "headphones", "keyboards", "bicycles", "tents",
 )  # fmt: skip
 
+_QUALITIES = ("plain", "fine", "light", "sturdy", "small", "large", "dark", "bright", "classic", "rare")
+
 _SECOND_US = 1_000_000
 _SECONDS_BETWEEN_CLICKS = 8
 _TASTE_SHARE = 0.85
@@ -62,6 +64,20 @@ class DemoShop:
         self.hot: Product | None = None
         self._trend_changes_us = start_us
         self._sessions = [self._session() for _ in range(max(3, round(rate * _SECONDS_BETWEEN_CLICKS)))]
+
+    def items(self) -> list[dict[str, Any]]:
+        """The catalog, as PUT /items takes it."""
+        return [
+            {
+                "item_id": product.id,
+                "title": f"{_QUALITIES[number * 7 % len(_QUALITIES)]} {CATEGORIES[product.category]}",
+                "category": CATEGORIES[product.category],
+                "tags": [product.seller_id],
+                "price": product.price,
+                "currency": "EUR",
+            }
+            for number, product in enumerate(self.products)
+        ]
 
     def until(self, moment_us: int, most: int) -> list[ShopEvent]:
         """The next events up to a moment, at most so many."""

@@ -19,6 +19,9 @@ from temporalio.service import RPCError
 
 from domain.batch import MAINTAIN_STORES, TASK_QUEUE
 from domain.compaction import COMPACT_BLOCKS, CompactionInput
+from domain.precompute import PRECOMPUTE_RECOMMENDATIONS, PrecomputeInput
+from domain.training import TRAIN_MODEL, TrainInput
+from domain.training import WORKFLOW_ID as TRAINING_ID
 from domain.week import WEEKS_KEPT
 from runtime.connections import register_search_attributes
 
@@ -40,31 +43,45 @@ async def keep_house(client: Client, every_s: float) -> None:
 
 async def schedule_housekeeping(client: Client) -> None:
     """Makes the schedules that are missing; those that are there stay as their operator has them."""
-    await _schedule(client, "footfall-maintain-stores", timedelta(hours=6), MAINTAIN_STORES)
+    await _schedule(client, "footfall-maintain-stores", _every(timedelta(hours=6)), MAINTAIN_STORES)
     # Busy accounts of this week, and what the last week got since; once a day whatever came late to older ones.
     recent = CompactionInput(weeks_back=1)
-    await _schedule(client, "footfall-compact-recent", timedelta(hours=1), COMPACT_BLOCKS, recent, "recent")
+    await _schedule(
+        client,
+        "footfall-compact-recent",
+        _every(timedelta(hours=1)),
+        COMPACT_BLOCKS,
+        recent,
+        f"{COMPACT_BLOCKS}-recent",
+    )
     every = CompactionInput(weeks_back=WEEKS_KEPT)
-    await _schedule(client, "footfall-compact-all", timedelta(days=1), COMPACT_BLOCKS, every, "all")
+    await _schedule(
+        client, "footfall-compact-all", _every(timedelta(days=1)), COMPACT_BLOCKS, every, f"{COMPACT_BLOCKS}-all"
+    )
+    # By night, by UTC; what is made ahead is of the new model, and still good when the next night begins.
+    nightly = _every(timedelta(days=1), timedelta(hours=2))
+    await _schedule(client, "footfall-train-model", nightly, TRAIN_MODEL, TrainInput(), TRAINING_ID)
+    after = _every(timedelta(days=1), timedelta(hours=3))
+    await _schedule(client, "footfall-precompute", after, PRECOMPUTE_RECOMMENDATIONS, PrecomputeInput())
+
+
+def _every(interval: timedelta, offset: timedelta = timedelta()) -> ScheduleIntervalSpec:
+    return ScheduleIntervalSpec(every=interval, offset=offset)
 
 
 async def _schedule(
     client: Client,
     name: str,
-    every: timedelta,
+    interval: ScheduleIntervalSpec,
     workflow: str,
-    argument: CompactionInput | None = None,
-    suffix: str | None = None,
+    argument: object = None,
+    workflow_id: str | None = None,
 ) -> None:
     """A run that is still under way when the next one is due goes on, and the next one is left out."""
     action = ScheduleActionStartWorkflow(
-        workflow,
-        args=[] if argument is None else [argument],
-        id=workflow if suffix is None else f"{workflow}-{suffix}",
-        task_queue=TASK_QUEUE,
+        workflow, args=[] if argument is None else [argument], id=workflow_id or workflow, task_queue=TASK_QUEUE
     )
-    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)])
     try:
-        await client.create_schedule(name, Schedule(action=action, spec=spec))
+        await client.create_schedule(name, Schedule(action=action, spec=ScheduleSpec(intervals=[interval])))
     except ScheduleAlreadyRunningError:
         return

@@ -133,6 +133,16 @@ class Settings(BaseSettings):
         "where it is not set, PostgreSQL keeps them.",
     )
     redis_timeout_s: float = Field(5.0, gt=0, description="Longest wait for an answer of Redis, in seconds.")
+    recommender_url: str = Field(
+        "http://127.0.0.1:8001", description="Where the API asks the recommender; `footfall up` sets it itself."
+    )
+    recommender_host: str = Field("127.0.0.1", description="Address that the recommender listens on.")
+    recommender_port: int = Field(8001, ge=0, le=65535, description="Port of the recommender.")
+    models_url: str | None = Field(
+        None,
+        description="Folder of models and of their training's files, as fsspec reads it (a path, s3://…); "
+        "`models` in the data folder where it is not set.",
+    )
 
     shard: Annotated[Shard | None, NoDecode] = Field(
         None,
@@ -230,6 +240,11 @@ def describe_settings() -> list[SettingDescription]:
         SettingDescription(environment_name(name), _default(field.default), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+
+
+def models_url(settings: Settings) -> str:
+    """Where models are kept."""
+    return settings.models_url or str(settings.data_dir.resolve() / "models")
 
 
 def settings_page() -> str:

@@ -16,6 +16,7 @@ from rich.console import Console
 from temporalio.testing import WorkflowEnvironment
 
 from domain.errors import FootfallError
+from runtime import caches
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +54,7 @@ def find_temporal(console: Console | None = None) -> Path:
 
 
 def cache_dir() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "footfall" / "temporal" / VERSION
+    return caches.cache_dir("temporal", VERSION)
 
 
 @contextmanager

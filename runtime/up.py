@@ -26,13 +26,14 @@ from runtime.supervisor import Process, Server, Supervisor
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
 
+_OWN_HOST = "127.0.0.1"
 _TEMPORAL_PORT = 7233
 _TEMPORAL_UI_PORT = 8233
 _READY_S = 60.0
 
 
 class Stack:
-    """The parts of a running `footfall up`, started in this order: Temporal, PostgreSQL, worker, API."""
+    """The parts of a running `footfall up`, started in this order: Temporal, PostgreSQL, worker, recommender, API."""
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
@@ -45,6 +46,7 @@ class Stack:
         self._temporal_address = settings.temporal_address or ""
         self._temporal_ui_url: str | None = None
         self._port = settings.port
+        self._recommender_port = settings.recommender_port
 
     def run(self) -> None:
         """Runs until Ctrl-C or SIGTERM.
@@ -80,7 +82,9 @@ class Stack:
         for name in asyncio.run(migrate_stores(self._settings, self._postgres_url)):
             self._show(f"applied migration {name}")
         self._port = self._choose_port("the API", self._settings.host, self._settings.port)
+        self._recommender_port = self._choose_port("the recommender", _OWN_HOST, self._recommender_port)
         self._launch("worker", self._process("worker"))
+        self._launch("recommender", self._process("recommender"))
         self._launch("api", self._process("api"))
         if temporal is not None:
             temporal.wait_until_ready()
@@ -112,6 +116,10 @@ class Stack:
             "FOOTFALL_POSTGRES_URL": self._postgres_url,
             "FOOTFALL_HOST": self._settings.host,
             "FOOTFALL_PORT": str(self._port),
+            "FOOTFALL_DATA_DIR": str(self._data_dir),
+            "FOOTFALL_RECOMMENDER_HOST": _OWN_HOST,
+            "FOOTFALL_RECOMMENDER_PORT": str(self._recommender_port),
+            "FOOTFALL_RECOMMENDER_URL": f"http://{_OWN_HOST}:{self._recommender_port}",
             "TEMPORAL_ADDRESS": self._temporal_address,
             "TEMPORAL_NAMESPACE": self._settings.temporal_namespace,
         }

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -16,9 +17,11 @@ from activities.batches import BatchReader
 from activities.compaction import Compaction
 from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
+from activities.precompute import Precompute
 from activities.rebuild import Rebuilding
 from activities.recount import Recounting
 from activities.release import BatchEnd
+from activities.training import Training
 from domain.batch import TASK_QUEUE
 from domain.errors import TransientError
 from domain.event_types import load_event_weights
@@ -35,11 +38,14 @@ from runtime.connections import (
 )
 from runtime.housekeeping import keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
-from runtime.settings import Settings
+from runtime.settings import Settings, models_url
 from runtime.signals import end_within, stop_event, unless_stopped
+from serving.client import open_recommender
 from store.blocks.protocol import BlockStore
+from store.models import ModelRegistry
 from store.popularity import PopularityStore
 from store.postgres import Pool
+from store.precomputed import PrecomputedStore
 from store.signals import SignalStore
 from workflows import WORKFLOWS
 
@@ -48,6 +54,8 @@ _log = logging.getLogger(__name__)
 # Fan-outs share one interpreter: more at once would only take memory.
 _ACTIVITIES_AT_ONCE = 16
 _HOUSE_EVERY_S = 10.0
+# For an answer that nobody waits for.
+_RECOMMENDER_S = 10.0
 _AGAIN_AFTER_S = 1.0
 
 # What asks a process to end kills it after 30 s.
@@ -102,7 +110,21 @@ async def _open(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
     rebuilding = Rebuilding(pool, blocks, weights, window_days=settings.dedup_window_days)
-    worker = _worker(client, Resources(pool, log, blocks, signals, weights), maintenance, compaction, rebuilding)
+    recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, _RECOMMENDER_S))
+    precompute = Precompute(blocks, recommender.recommend, PrecomputedStore(pool))
+    worker = _worker(
+        client,
+        Resources(pool, log, blocks, signals, weights),
+        [
+            maintenance.maintain,
+            compaction.plan,
+            compaction.compact,
+            *rebuilding.activities(),
+            Recounting(pool, blocks).recount,
+            *_training(settings, pool).activities(),
+            *precompute.activities(),
+        ],
+    )
     return worker, sweeper.keep_sweeping(), keep_house(client, _HOUSE_EVERY_S)
 
 
@@ -117,13 +139,8 @@ async def _make_room(maintenance: Maintenance) -> None:
             return
 
 
-def _worker(
-    client: Client,
-    resources: Resources,
-    maintenance: Maintenance,
-    compaction: Compaction,
-    rebuilding: Rebuilding,
-) -> Worker:
+def _worker(client: Client, resources: Resources, others: Sequence[Callable[..., Any]]) -> Worker:
+    """With the activities of batches, and these others."""
     batches = BatchReader(resources.log)
     fan_outs = [fan_out_activity(fan_out(resources), batches, resources.log) for fan_out in FAN_OUTS]
     end = BatchEnd(resources.log, batches)
@@ -131,17 +148,7 @@ def _worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=[
-            *fan_outs,
-            end.release,
-            end.park,
-            end.discard,
-            maintenance.maintain,
-            compaction.plan,
-            compaction.compact,
-            *rebuilding.activities(),
-            Recounting(resources.pool, resources.blocks).recount,
-        ],
+        activities=[*fan_outs, end.release, end.park, end.discard, *others],
         workflow_runner=UnsandboxedWorkflowRunner(),  # the tests hold workflows to the sandbox: decision 14
         max_concurrent_activities=_ACTIVITIES_AT_ONCE,
         graceful_shutdown_timeout=_DRAIN,
@@ -150,6 +157,12 @@ def _worker(
 
 def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore, signals: SignalStore) -> Maintenance:
     return Maintenance(LedgerPartitions(pool, settings.dedup_window_days), blocks, PopularityStore(pool), signals)
+
+
+def _training(settings: Settings, pool: Pool) -> Training:
+    folder = models_url(settings)
+    command = [sys.executable, "-m", "runtime.training_step"]
+    return Training(ModelRegistry(pool), command, lambda version: f"{folder}/{version}")
 
 
 def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:

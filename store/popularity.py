@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
+from typing import NamedTuple
 
 import asyncpg
 
@@ -61,6 +62,17 @@ class AfterProduct:
     product_id: str
 
 
+class Wanted(NamedTuple):
+    """Which products a ranking is of."""
+
+    exclude: tuple[str, ...] = ()
+    category: str | None = None
+    in_stock: bool = False
+
+
+ANY_PRODUCT = Wanted()
+
+
 def count_popularity(
     interactions: Iterable[Interaction], weights: Mapping[str, EventWeight]
 ) -> dict[ProductDay, PopularityDelta]:
@@ -96,20 +108,27 @@ class PopularityStore:
             *columns(deltas[one] for one in days),
         )
 
-    async def top(self, limit: int, after: AfterProduct | None = None) -> list[Popularity]:
-        """Products by score, highest first, equal scores by id."""
+    async def top(
+        self, limit: int, after: AfterProduct | None = None, wanted: Wanted = ANY_PRODUCT
+    ) -> list[Popularity]:
+        """Products by score, highest first, equal scores by id; what the catalog has as inactive is not shown."""
+        place = (None, None) if after is None else (after.score, after.product_id)
         with translated_errors():
-            if after is None:
+            if wanted != ANY_PRODUCT:
+                rows = await self._pool.fetch(_QUERIES["top_wanted"], limit, *place, *wanted)
+            elif after is None:
                 rows = await self._pool.fetch(_QUERIES["top"], limit)
             else:
-                rows = await self._pool.fetch(_QUERIES["top_after"], limit, after.score, after.product_id)
+                rows = await self._pool.fetch(_QUERIES["top_after"], limit, *place)
         return [_popularity(row) for row in rows]
 
-    async def top_since(self, first_day: date, limit: int, after: AfterProduct | None = None) -> list[Popularity]:
+    async def top_since(
+        self, first_day: date, limit: int, after: AfterProduct | None = None, wanted: Wanted = ANY_PRODUCT
+    ) -> list[Popularity]:
         """As `top`, of what occurred on `first_day` or later."""
         place = (None, None) if after is None else (after.score, after.product_id)
         with translated_errors():
-            rows = await self._pool.fetch(_QUERIES["top_since"], limit, first_day, *place)
+            rows = await self._pool.fetch(_QUERIES["top_since"], limit, first_day, *place, *wanted)
         return [_popularity(row) for row in rows]
 
     async def of_product(self, product_id: str) -> Popularity | None:

@@ -60,7 +60,7 @@ class Stack:
         self._end(name, signal.SIGKILL)
 
     def stop(self) -> None:
-        for name in ("api", "worker"):
+        for name in ("api", "recommender", "worker"):
             if name in self.processes:
                 self._end(name, signal.SIGTERM)
 

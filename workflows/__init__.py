@@ -2,7 +2,16 @@
 
 from workflows.compact_blocks import CompactBlocks
 from workflows.maintain_stores import MaintainStores
+from workflows.precompute_recommendations import PrecomputeRecommendations
 from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
+from workflows.train_model import TrainModel
 
-WORKFLOWS = (RecordInteractions, MaintainStores, CompactBlocks, RebuildPopularity)
+WORKFLOWS = (
+    RecordInteractions,
+    MaintainStores,
+    CompactBlocks,
+    RebuildPopularity,
+    TrainModel,
+    PrecomputeRecommendations,
+)

@@ -46,3 +46,17 @@ REBUILD = ActivityConfig(
     retry_policy=_FOR_EVER,
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
+
+# A step works for minutes in a process of its own; a worker that died is noticed within half a minute, and the step
+# goes on from the files that it left.
+TRAINING = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=6),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1)),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A range may be many thousand answers at the pace of the recommender, which may be gone for a while.
+PRECOMPUTE = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=12), heartbeat_timeout=timedelta(seconds=30), retry_policy=_FOR_EVER
+)

@@ -26,6 +26,7 @@ import msgspec
 from bench.peers import restate_service
 from bench.peers.postgres import peer_postgres
 from bench.peers.system import HOST, Running
+from runtime.caches import cache_dir
 from runtime.ports import free_port
 
 NAME = "Restate"
@@ -38,8 +39,7 @@ _STOP_S = 10.0
 
 def find_server() -> Path:
     """Restate's server, from the cache or by npm."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(base).expanduser() / "footfall" / "restate" / VERSION
+    folder = cache_dir("restate", VERSION)
     pattern = "node_modules/@restatedev/restate-server-*/bin/restate-server"
     if not list(folder.glob(pattern)):
         folder.mkdir(parents=True, exist_ok=True)

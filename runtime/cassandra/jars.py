@@ -1,6 +1,5 @@
 """Gets Cassandra's jars once, by Maven, into the cache."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -8,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 
 from domain.errors import FootfallError
+from runtime.caches import cache_dir
 
 VERSION = "5.0.6"
 _FETCH_S = 600.0
@@ -43,8 +43,7 @@ def find_jars() -> Path:
 
 
 def _cached() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "footfall" / "cassandra" / VERSION
+    return cache_dir("cassandra", VERSION)
 
 
 def _fetch(folder: Path) -> None:

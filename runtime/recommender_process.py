@@ -1,0 +1,61 @@
+"""The recommender process: models, and answers by them. The API asks it and answers without it where it is gone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+
+from api.recommender import RecommenderState, create_recommender
+from recommend.model import Model
+from recommend.postprocess import Rules
+from runtime.caches import cache_dir
+from runtime.connections import open_pool, open_signal_store
+from runtime.limits import allow_open_files
+from runtime.logs import set_up_logging
+from runtime.settings import Settings
+from serving.current_model import CurrentModel
+from serving.engine import Engine
+from serving.profiles import Profiles
+from serving.stocked import StockedModel
+from store.catalog import CatalogStore
+from store.models import ModelRegistry
+
+_NAME = "footfall recommender"
+_SHUTDOWN_S = 5
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way get their answers."""
+    set_up_logging(settings.log_level)
+    allow_open_files()
+    uvicorn.run(
+        create_recommender(lambda _app: open_engine(settings)),
+        host=settings.recommender_host,
+        port=settings.recommender_port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+
+
+@asynccontextmanager
+async def open_engine(settings: Settings) -> AsyncIterator[RecommenderState]:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(settings, _NAME))
+        signals = await stack.enter_async_context(open_signal_store(settings, pool, _NAME))
+        catalog = CatalogStore(pool)
+        models = CurrentModel(
+            ModelRegistry(pool).current,
+            lambda files: StockedModel(Model.from_folder(files), catalog),
+            StockedModel.follow,
+            cache_dir("models"),
+        )
+        engine = Engine(models, signals, Profiles(catalog), Rules())
+        following = asyncio.create_task(models.keep_following())
+        yield {"recommend": engine.answer}
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)

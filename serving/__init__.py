@@ -1,0 +1,1 @@
+"""Answers with recommendations, whatever is there to answer with."""

@@ -1,0 +1,9 @@
+"""What operators ask of recommendations, for GET /metrics."""
+
+from prometheus_client import Counter
+
+ANSWERS = Counter("footfall_recommendation_answers", "Answers, by the rung that they stand on.", ["rung"])
+RUNG_FAILURES = Counter("footfall_recommendation_failures", "Parts that gave no answer in time, by part.", ["part"])
+CACHE_LOOKS = Counter(
+    "footfall_recommendation_cache_looks", "Looks into a cache, by cache and result.", ["cache", "result"]
+)

@@ -1,0 +1,33 @@
+-- name: register
+INSERT INTO model (version, state, location, fingerprint, metrics) VALUES ($1, 'candidate', $2, $3, $4)
+ON CONFLICT (version) DO NOTHING;
+
+-- name: refuse
+UPDATE model SET state = 'refused', reason = $2 WHERE version = $1 AND state = 'candidate';
+
+-- name: retire_current
+UPDATE model SET state = 'retired' WHERE state = 'current' AND version <> $1;
+
+-- name: activate
+-- Whatever was refused or retired may be switched to as well: by hand, or when the current one is taken back.
+UPDATE model SET state = 'current', activated_at = now(), reason = $2
+WHERE version = $1 AND state <> 'current'
+RETURNING version;
+
+-- name: current
+SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
+WHERE state = 'current';
+
+-- name: one
+SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
+WHERE version = $1;
+
+-- name: newest
+SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
+ORDER BY trained_at DESC LIMIT $1;
+
+-- name: before
+-- The one that answered before the current one.
+SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
+WHERE state <> 'current' AND activated_at IS NOT NULL
+ORDER BY activated_at DESC LIMIT 1;

@@ -1,0 +1,1 @@
+"""The steps of training with their files: what recommend/ computes, from what the stores hold."""
