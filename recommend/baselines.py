@@ -10,13 +10,17 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, Codes, Floats
+from recommend.arrays import DAY_US, Codes, Floats, Places
 from recommend.embeddings import EmbeddingSettings, fit_embeddings
+from recommend.evaluation import evaluate, last_new_items
 from recommend.neighbours import Lists, cosine_lists
+from recommend.questions import known_items
 
 Scorer = Callable[[Sequence[Codes]], Floats]
 """From accounts' items, distinct and newest first, to scores: account by item."""
 _LAST = 10
+_VALIDATED = 2_000
+"""Questions that a variant is judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,27 @@ def pairs(actions: ActionTable) -> "csr_matrix[np.float32]":
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return matrix
+
+
+def tuned(
+    baseline: Baseline, actions: ActionTable, variants: Sequence[Mapping[str, float]] | None = None
+) -> tuple[Mapping[str, float], Scorer]:
+    """The variant that does best by NDCG on the last new item of accounts, and its scorer, fitted on all actions."""
+    split = last_new_items(actions)
+    places = np.random.default_rng(0).permutation(split.places)[:_VALIDATED]
+    best, best_ndcg = None, -1.0
+    for variant in variants or baseline.variants:
+        found = evaluate(actions, places, asking(baseline.fit(split.known, **variant), actions)).ndcg
+        if found > best_ndcg:
+            best, best_ndcg = variant, found
+    if best is None:
+        raise ValueError("no variants to choose from")
+    return best, baseline.fit(actions, **best)
+
+
+def asking(scorer: Scorer, actions: ActionTable) -> Callable[[Places], Floats]:
+    """The scorer of questions by their places, as `evaluate` takes it."""
+    return lambda places: scorer([known_items(actions, place) for place in places.tolist()])
 
 
 def _rows(histories: Sequence[Codes], size: int) -> "csr_matrix[np.float32]":

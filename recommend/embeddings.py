@@ -1,6 +1,7 @@
 """Collaborative embeddings: alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -38,6 +39,21 @@ class Embeddings:
         return vector
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Transitions:
+    """Where an item leads, in few dimensions: what `neighbours.fit_then` counts, smoothed."""
+
+    leading: Floats
+    """Item by factor."""
+    following: Floats
+    """Item by factor: its product with `leading` of another is high when it often comes after that one."""
+
+
+def fit_transitions(moves: "csr_matrix[np.float32]", settings: EmbeddingSettings, threads: int) -> Transitions:
+    als = _fitted(moves, settings, threads)
+    return Transitions(np.asarray(als.user_factors, np.float32), np.asarray(als.item_factors, np.float32))
+
+
 def interest_matrix(actions: ActionTable) -> "csr_matrix[np.float32]":
     """Account by item: the sum of the interest of the actions, at least a trace for each pair."""
     shape = (len(actions.account_ids), len(actions.item_ids))
@@ -50,7 +66,15 @@ def interest_matrix(actions: ActionTable) -> "csr_matrix[np.float32]":
 
 def fit_embeddings(actions: ActionTable, settings: EmbeddingSettings, threads: int) -> Embeddings:
     matrix = interest_matrix(actions)
-    matrix.data = 1 + settings.alpha * matrix.data
+    factors = np.asarray(_fitted(matrix, settings, threads).item_factors, np.float32)
+    factors[np.bincount(matrix.indices, minlength=len(factors)) == 0] = 0
+    gram = factors.T @ factors + settings.regularization * np.eye(settings.factors, dtype=np.float32)
+    return Embeddings(factors, gram.astype(np.float32), settings.alpha)
+
+
+def _fitted(matrix: "csr_matrix[np.float32]", settings: EmbeddingSettings, threads: int) -> Any:
+    confidence = matrix.copy()
+    confidence.data = 1 + settings.alpha * confidence.data
     als = AlternatingLeastSquares(
         factors=settings.factors,
         regularization=settings.regularization,
@@ -59,8 +83,5 @@ def fit_embeddings(actions: ActionTable, settings: EmbeddingSettings, threads: i
         num_threads=threads,
         random_state=0,
     )
-    als.fit(matrix, show_progress=False)
-    factors = np.asarray(als.item_factors, np.float32)
-    factors[np.bincount(matrix.indices, minlength=len(factors)) == 0] = 0
-    gram = factors.T @ factors + settings.regularization * np.eye(settings.factors, dtype=np.float32)
-    return Embeddings(factors, gram.astype(np.float32), settings.alpha)
+    als.fit(confidence, show_progress=False)
+    return als

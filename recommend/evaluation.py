@@ -5,14 +5,15 @@ protocol of papers), or everything from one moment on (what a shop lives through
 items that the account has not dealt with yet, how high does the one stand that it dealt with next?
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommend.actions import ActionTable
-from recommend.arrays import Codes, Flags, Floats, Places
+from recommend.arrays import Flags, Floats, Places
+from recommend.questions import is_first_with_item, is_new_interest, known_items
 
 _TOP = 10
 
@@ -25,36 +26,24 @@ class Split:
     """In the whole table: the actions to be foretold; what the account did before each is its history."""
 
 
-def last_new_items(actions: ActionTable, wanted: Flags) -> Split:
-    """Keeps back each account's last action on an item new to it that `wanted` marks, and all that it did after."""
-    places = np.flatnonzero(wanted & is_first_with_item(actions))
+def last_new_items(actions: ActionTable) -> Split:
+    """Keeps back each account's last interest in an item that is new to it, and all that it did after."""
+    places = np.flatnonzero(_is_new_to_account(actions))
     last = np.full(len(actions.account_ids), len(actions))
     last[actions.account[places]] = places
     known = actions.only(np.arange(len(actions)) < last[actions.account])
     return Split(known, last[last < len(actions)])
 
 
-def after(actions: ActionTable, wanted: Flags, moment_us: int) -> Split:
+def after(actions: ActionTable, moment_us: int) -> Split:
     """Keeps back everything from the moment on; asks for each account's first new item since."""
-    places = np.flatnonzero(wanted & is_first_with_item(actions) & (actions.at_us >= moment_us))
+    places = np.flatnonzero(_is_new_to_account(actions) & (actions.at_us >= moment_us))
     _, first = np.unique(actions.account[places], return_index=True)
     return Split(actions.before(moment_us), places[first])
 
 
-def is_first_with_item(actions: ActionTable) -> Flags:
-    """Marks an account's first action with each item."""
-    pair = actions.account.astype(np.int64) * len(actions.item_ids) + actions.item
-    flags = np.zeros(len(actions), np.bool_)
-    flags[np.unique(pair, return_index=True)[1]] = True
-    return flags
-
-
-def known_items(actions: ActionTable, place: int) -> Codes:
-    """What the account dealt with before the action at `place`, each once, newest first."""
-    start = int(actions.starts[actions.account[place]])
-    newest_first = actions.item[start:place][::-1]
-    _, first = np.unique(newest_first, return_index=True)
-    return newest_first[np.sort(first)]
+def _is_new_to_account(actions: ActionTable) -> Flags:
+    return is_new_interest(actions) & is_first_with_item(actions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +56,6 @@ class Quality:
     """Share of the other items that the right one stands above, mean of the questions."""
     coverage: float
     """Share of all items that stand among the first ten of any question."""
-
-
-Rank = Callable[[Sequence[int]], Floats]
-"""From places of a table to scores of all items, question by item; what it does not know is -inf."""
 
 
 def evaluate(actions: ActionTable, places: Places, score: Callable[[Places], Floats], at_once: int = 256) -> Quality:

@@ -1,6 +1,6 @@
 """The features that candidates are ranked by, each with a name.
 
-Six kinds of likeness between the account's items and the candidates are each a matrix, an item of the account by a
+Seven kinds of likeness between the account's items and the candidates are each a matrix, an item of the account by a
 candidate, and are all summed up in the same ways; the rest is said of the item, of the account and its present
 visit, or of what the account did with this very candidate. Nothing is read but the parts, which know nothing from
 their moment on, and the history, which ends before `now_us`.
@@ -13,6 +13,7 @@ import numpy as np
 from domain.actions import ItemCounts
 from recommend.arrays import DAY_US, HOUR_US, Codes, Floats, floats
 from recommend.candidates import SOURCES, Candidates
+from recommend.embeddings import Transitions
 from recommend.history import History
 from recommend.kinds import Kinds
 from recommend.parts import Parts
@@ -22,6 +23,7 @@ _ANCHORS = 100
 _LIKENESSES: Mapping[str, Callable[[Parts, Codes, Codes], Floats]] = {
     "together": lambda parts, anchors, items: parts.together.block(anchors, items),
     "then": lambda parts, anchors, items: parts.then.block(anchors, items),
+    "transition": lambda parts, anchors, items: _products(parts.transitions, anchors, items),
     "embedding": lambda parts, anchors, items: _cosines(parts.embeddings.item_factors, anchors, items),
     "content": lambda parts, anchors, items: (
         parts.content.item_vectors[anchors] @ parts.content.item_vectors[items].T
@@ -124,6 +126,10 @@ def _cosines(factors: Floats, anchors: Codes, items: Codes) -> Floats:
     left, right = factors[anchors].astype(np.float32), factors[items].astype(np.float32)
     lengths = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)[None]
     return floats((left @ right.T) / np.maximum(lengths, 1e-9))
+
+
+def _products(transitions: Transitions, anchors: Codes, items: Codes) -> Floats:
+    return floats(floats(transitions.leading[anchors]) @ floats(transitions.following[items]).T)
 
 
 def _same(groups: Codes, anchors: Codes, items: Codes) -> Floats:

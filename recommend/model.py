@@ -16,7 +16,7 @@ from domain.errors import PermanentError
 from recommend.candidates import CandidateSettings
 from recommend.catalog import ItemTable
 from recommend.content import Content
-from recommend.embeddings import Embeddings
+from recommend.embeddings import Embeddings, Transitions
 from recommend.features import NAMES
 from recommend.index import Exact, Graph, NearestItems
 from recommend.kinds import Kinds
@@ -100,6 +100,8 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         "together_score": parts.together.score,
         "then_item": parts.then.item,
         "then_score": parts.then.score,
+        "transition_leading": parts.transitions.leading,
+        "transition_following": parts.transitions.following,
         "content_vectors": parts.content.item_vectors,
         "content_rarity": parts.content.rarity,
         "content_directions": parts.content.directions,
@@ -149,6 +151,7 @@ def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str], b
         Embeddings(load("item_factors"), load("gram"), described["alpha"]),
         Lists(load("together_item"), load("together_score")),
         Lists(load("then_item"), load("then_score")),
+        Transitions(load("transition_leading"), load("transition_following")),
         Content(load("content_vectors"), load("content_rarity"), load("content_directions")),
         Snapshot(described["moment_us"], load("item_features"), load("popular"), load("trending")),
         nearest("embedding"),

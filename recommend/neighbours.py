@@ -6,12 +6,13 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, NONE, Codes, Floats
+from recommend.arrays import DAY_US, NONE, Codes, Floats, floats
 
 _ROWS_AT_ONCE = 4_096
 _STEPS = 5
 _STEP_DECAY = 0.6
 _GAP_DAYS = 1.0
+_SHRINK = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,29 +62,38 @@ def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Li
     return cosine_lists(csr_matrix(diags_array((1 / np.sqrt(rows)).astype(np.float32)) @ matrix), length, 0)
 
 
-def fit_then(actions: ActionTable, length: int, tempering: float) -> Lists:
-    """How often the second item followed the first within a few steps, by how often each is acted on at all.
+def count_moves(actions: ActionTable) -> "csr_matrix[np.float32]":
+    """First by second item: how often accounts moved on from the one to the other.
 
-    A step further counts `_STEP_DECAY` of the one before, and pairs far apart in time less. `tempering` is the power
-    of the second item's own count that is divided by: 0 keeps what is popular anyway, 1 removes it.
+    A step further counts `_STEP_DECAY` of the one before, and moves far apart in time less.
     """
     kept = actions.only(actions.kinds.interest[actions.kind] > 0)
     moves = np.ones(len(kept), np.bool_)
     moves[1:] = (kept.item[1:] != kept.item[:-1]) | (kept.account[1:] != kept.account[:-1])
     kept = kept.only(moves)
     size = len(kept.item_ids)
-    counts = csr_matrix((np.zeros(0, np.float32), (np.zeros(0, int), np.zeros(0, int))), (size, size))
+    firsts, seconds, values = [], [], []
     for step in range(1, _STEPS + 1):
         first, second = slice(None, -step), slice(step, None)
         same = (kept.account[first] == kept.account[second]) & (kept.item[first] != kept.item[second])
         gap_days = (kept.at_us[second] - kept.at_us[first])[same] / DAY_US
-        value = _STEP_DECAY ** (step - 1) / (1 + gap_days / _GAP_DAYS)
-        counts = csr_matrix(
-            counts + csr_matrix((value, (kept.item[first][same], kept.item[second][same])), (size, size))
-        )
-    frequency = np.bincount(kept.item, minlength=size) + 1.0
-    scaled = diags_array((frequency + 5) ** -1.0) @ counts @ diags_array(frequency**-tempering)
-    return _cut(csr_matrix(scaled).astype(np.float32), length)
+        firsts.append(kept.item[first][same])
+        seconds.append(kept.item[second][same])
+        values.append(floats(_STEP_DECAY ** (step - 1) / (1 + gap_days / _GAP_DAYS)))
+    counts = csr_matrix((np.concatenate(values), (np.concatenate(firsts), np.concatenate(seconds))), (size, size))
+    counts.sum_duplicates()
+    return counts
+
+
+def fit_then(moves: "csr_matrix[np.float32]", length: int, tempering: float) -> Lists:
+    """The share of moves from the first item that go to the second.
+
+    `tempering` is the power of the second item's own number of moves that is divided by: 0 keeps what is popular
+    anyway, 1 removes it.
+    """
+    leaving, arriving = (np.asarray(moves.sum(axis=axis)).ravel() for axis in (1, 0))
+    shares = diags_array(1 / (leaving + _SHRINK)) @ moves @ diags_array((arriving + 1) ** -tempering)
+    return _cut(csr_matrix(shares).astype(np.float32), length)
 
 
 def cosine_lists(matrix: "csr_matrix[np.float32]", length: int, shrink: float) -> Lists:

@@ -19,7 +19,7 @@ ITEM_FEATURES: Sequence[str] = (
     "item_cart_rate", "item_purchase_rate", "item_rejection_rate", "item_trend_1d", "item_trend_7d",
     "item_age_days", "item_first_seen_days", "item_last_seen_days", "item_price", "item_price_in_category",
     "item_rank", "item_rank_in_category", "item_rank_trending", "item_share_of_category", "category_interest_28d",
-    "category_size", "item_in_stock", "item_text_length",
+    "category_size", "item_text_length",
 )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def snapshot(actions: ActionTable, items: ItemTable, moment_us: int) -> Snapshot
         np.log((interests[0] + 0.3) / (interests[1] / 7 + 0.3)), np.log((interests[1] + 1) / (before / 3 + 1)),
         _ages(items.created_us, first, moment_us), first, last,
         np.log1p(np.nan_to_num(items.price, nan=0)), _price_in_category(items), rank, category_rank,
-        _ranks(trending), share, category_interest, category_size, items.in_stock,
+        _ranks(trending), share, category_interest, category_size,
         np.log1p([len(text) for text in items.text]),
     ]  # fmt: skip
     return Snapshot(

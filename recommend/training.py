@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -9,12 +10,11 @@ from recommend.actions import ActionTable
 from recommend.arrays import Flags, Floats, Places
 from recommend.candidates import Candidates, CandidateSettings, all_sources, merge
 from recommend.catalog import ItemTable
-from recommend.features import features
-from recommend.history import History, history_before
+from recommend.features import NAMES, features
+from recommend.nights import Nights
 from recommend.parts import Parts, PartSettings, fit_parts
+from recommend.questions import Question, is_new_interest, question
 from recommend.ranking import Ranker, RankerSettings, RankingSet, calibrated, fit_ranker
-
-_RELEVANCE_NEXT, _RELEVANCE_LATER = 2.0, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,112 +22,95 @@ class TrainingSettings:
     parts: PartSettings = field(default_factory=PartSettings)
     candidates: CandidateSettings = field(default_factory=CandidateSettings)
     ranker: RankerSettings = field(default_factory=RankerSettings)
+    split: Literal["time", "last"] = "time"
+    """What the ranker learns from: the newest share of all actions, as a shop's training must, or, for data without
+    a common time such as MovieLens', the newest actions of each account."""
     ranked_share: float = 0.15
-    """The newest share of the actions, which the ranker learns from and calibration is done on."""
+    """Split by time: so much of the actions."""
+    ranked_last: int = 10
+    """Split by account: so many, and at most half of what an account did."""
     questions: int = 12_000
-    negatives: int = 60
-    """Candidates of a question that were not acted on."""
-    later: int = 5
-    """Actions after the one asked for that count as relevant, too."""
+    calibrated: int = 600
+    """Questions that calibration is done on; the ranker does not learn from them."""
+    negatives: int = 80
+    """Candidates of a question that were not acted on: drawn evenly, since whatever is drawn more often where sources
+    put it high teaches that what is high is wrong."""
     threads: int = 2
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Question:
-    """A moment of an account: what it did before, and where in the table what it did then stands."""
-
-    place: int
-    history: History
-    now_us: int
-
-
-def is_new_interest(actions: ActionTable) -> Flags:
-    """Marks the actions that answer a recommendation could have got: of interest, and the first of the account with
-    the item within its visit; what follows on the same page says nothing of what to show.
-    """
-    wanted = actions.kinds.interest[actions.kind] > 0
-    visit = np.where(actions.session >= 0, actions.session.astype(np.int64), -1 - actions.at_us // 3_600_000_000)
-    order = np.lexsort((np.arange(len(actions)), actions.item, visit, actions.account))
-    same = np.zeros(len(actions), np.bool_)
-    left, right = order[:-1], order[1:]
-    same[right] = (
-        (actions.account[left] == actions.account[right])
-        & (visit[left] == visit[right])
-        & (actions.item[left] == actions.item[right])
-    )
-    return wanted & ~same & (actions.kinds.weight[actions.kind] > 0)
-
-
-def question(actions: ActionTable, place: int) -> Question:
-    return Question(place, history_before(actions, place), int(actions.at_us[place]))
-
-
-def candidates_of(parts: Parts, history: History, settings: CandidateSettings) -> Candidates:
+def candidates_of(parts: Parts, asked: Question, settings: CandidateSettings) -> Candidates:
+    """Without what the catalog did not have yet."""
     everything = len(parts.items) if len(parts.items) <= settings.small_catalog else None
-    return merge(all_sources(parts, history, settings), everything)
+    found = merge(all_sources(parts, asked.history, settings), everything)
+    return found.only(parts.items.created_us[found.item] <= asked.now_us)
 
 
-def ranking_set(parts: Parts, actions: ActionTable, places: Iterable[int], settings: TrainingSettings) -> RankingSet:
-    """Questions at these places. The parts know nothing of these actions; features see what came before each."""
+def ranking_set(
+    nights: Nights, actions: ActionTable, places: Iterable[int], settings: TrainingSettings
+) -> RankingSet:
+    """Questions at these places; those that no source answered are left out.
+
+    The parts know nothing of these actions, the counts are of the night before, the history is of before.
+    """
     random = np.random.default_rng(settings.seed)
     blocks: list[Floats] = []
     relevances: list[Floats] = []
     for place in places:
         asked = question(actions, place)
-        candidates = candidates_of(parts, asked.history, settings.candidates)
-        relevance = _relevance(actions, place, candidates, settings.later)
-        if not (relevance > 0).any():
+        parts = nights.at(asked.now_us)
+        candidates = candidates_of(parts, asked, settings.candidates)
+        relevant = candidates.item == actions.item[place]
+        if not relevant.any():
             continue
-        chosen = _sample(random, relevance, settings.negatives)
-        kept = candidates.only(chosen)
-        blocks.append(features(parts, actions.kinds, asked.history, kept, asked.now_us))
-        relevances.append(relevance[chosen])
+        chosen = _sample(random, relevant, settings.negatives)
+        blocks.append(features(parts, actions.kinds, asked.history, candidates.only(chosen), asked.now_us))
+        relevances.append(relevant[chosen].astype(np.float32))
     return RankingSet(
-        np.concatenate(blocks), np.concatenate(relevances), np.array([len(one) for one in relevances], np.intp)
+        np.concatenate(blocks) if blocks else np.zeros((0, len(NAMES)), np.float32),
+        np.concatenate(relevances) if relevances else np.zeros(0, np.float32),
+        np.array([len(one) for one in relevances], np.intp),
     )
 
 
-def _relevance(actions: ActionTable, place: int, candidates: Candidates, later: int) -> Floats:
-    end = min(place + 1 + later, int(actions.starts[actions.account[place] + 1]))
-    then = actions.item[place:end][actions.kinds.weight[actions.kind[place:end]] > 0]
-    relevance = _RELEVANCE_LATER * np.isin(candidates.item, then).astype(np.float32)
-    relevance[candidates.item == actions.item[place]] = _RELEVANCE_NEXT
-    return relevance
-
-
-def _sample(random: np.random.Generator, relevance: Floats, negatives: int) -> Places:
-    """All relevant ones, and some of the others, each as likely: where those that sources put highest were taken more
-    often, the ranker would learn that a high place in a source speaks against an item.
-    """
-    others = np.flatnonzero(relevance == 0)
+def _sample(random: np.random.Generator, relevant: Flags, negatives: int) -> Places:
+    others = np.flatnonzero(~relevant)
     if len(others) > negatives:
         others = random.choice(others, negatives, replace=False)
-    return np.concatenate([np.flatnonzero(relevance > 0), others])
+    return np.concatenate([np.flatnonzero(relevant), others])
 
 
 def choose_questions(actions: ActionTable, eligible: Flags, settings: TrainingSettings) -> Places:
+    """In an order of luck."""
     places = np.flatnonzero(eligible & is_new_interest(actions))
-    random = np.random.default_rng(settings.seed)
-    if len(places) > settings.questions:
-        places = random.choice(places, settings.questions, replace=False)
-    return random.permutation(places)
+    return np.random.default_rng(settings.seed).permutation(places)[: settings.questions + settings.calibrated]
 
 
 def learn_to_rank(parts: Parts, actions: ActionTable, eligible: Flags, settings: TrainingSettings) -> Ranker:
-    """From the questions that `eligible` marks; a tenth of them is kept back for the calibration."""
+    """From the questions that `eligible` marks, none of which the parts know."""
     places = choose_questions(actions, eligible, settings)
-    kept_back = places[: max(min(len(places) // 10, 500), 1)]
-    ranker = fit_ranker(
-        ranking_set(parts, actions, places[len(kept_back) :].tolist(), settings), settings.ranker, settings.threads
-    )
-    scores, relevant = [], []
-    for place in kept_back.tolist():
+    kept_back = min(settings.calibrated, len(places) // 5)
+    nights = Nights(parts, actions)
+    rows = ranking_set(nights, actions, places[kept_back:].tolist(), settings)
+    ranker = fit_ranker(rows, settings.ranker, settings.threads)
+    return calibrate(ranker, nights, actions, places[:kept_back].tolist(), settings)
+
+
+def calibrate(
+    ranker: Ranker, nights: Nights, actions: ActionTable, places: Iterable[int], settings: TrainingSettings
+) -> Ranker:
+    """With all candidates of each question: chances are of what is really ranked."""
+    scores: list[Floats] = []
+    relevant: list[Flags] = []
+    for place in places:
         asked = question(actions, place)
-        candidates = candidates_of(parts, asked.history, settings.candidates)
+        parts = nights.at(asked.now_us)
+        candidates = candidates_of(parts, asked, settings.candidates)
         scores.append(ranker.score(features(parts, actions.kinds, asked.history, candidates, asked.now_us)))
         relevant.append(candidates.item == actions.item[place])
-    return calibrated(ranker, np.concatenate(scores), np.concatenate(relevant).astype(np.float32))
+    return (
+        calibrated(ranker, np.concatenate(scores), np.concatenate(relevant).astype(np.float32)) if scores else ranker
+    )
 
 
 def time_of_share(actions: ActionTable, share: float) -> int:
@@ -135,10 +118,19 @@ def time_of_share(actions: ActionTable, share: float) -> int:
     return int(np.quantile(actions.at_us, 1 - share))
 
 
+def is_ranked(actions: ActionTable, settings: TrainingSettings) -> Flags:
+    """Marks the actions that the ranker learns from and the parts do not know then."""
+    if settings.split == "time":
+        return actions.at_us >= time_of_share(actions, settings.ranked_share)
+    own = np.diff(actions.starts)[actions.account]
+    newest: Flags = actions.places_from_last() < np.minimum(settings.ranked_last, own // 2)
+    return newest
+
+
 def train(actions: ActionTable, items: ItemTable, settings: TrainingSettings) -> tuple[Parts, Ranker]:
-    """The ranker learns on the newest share, with parts that do not know it; the parts are then fitted on all."""
-    cut_us = time_of_share(actions, settings.ranked_share)
-    known = fit_parts(actions.before(cut_us), items, cut_us, settings.parts, settings.threads)
-    ranker = learn_to_rank(known, actions, actions.at_us >= cut_us, settings)
+    """The ranker learns with parts that do not know what it learns from; then the parts are fitted on all."""
+    eligible = is_ranked(actions, settings)
     end_us = int(actions.at_us.max()) + 1
+    known = fit_parts(actions.only(~eligible), items, end_us, settings.parts, settings.threads)
+    ranker = learn_to_rank(known, actions, eligible, settings)
     return fit_parts(actions, items, end_us, settings.parts, settings.threads), ranker

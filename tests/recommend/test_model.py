@@ -1,0 +1,66 @@
+"""A model in a folder is the model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from domain.actions import Hidden
+from recommend import index
+from recommend.answer import Request
+from recommend.index import Graph
+from recommend.model import Model, UnfitModelError
+from recommend.recommend import recommend
+from recommend.training import train
+from tests.recommend.conftest import SETTINGS, Shop
+from tests.recommend.test_history import signals_before
+
+
+def answers(shop: Shop, model: Model) -> list[object]:
+    found: list[object] = []
+    for place in shop.split.places[:20].tolist():
+        signals = signals_before(shop.actions, place)
+        now_us = int(shop.actions.at_us[place])
+        found.append(recommend(model, Request("a", limit=10), signals, Hidden(), {}, now_us))
+        similar = Request("a", limit=10, context="similar", item_id=signals[0].item_id)
+        found.append(recommend(model, similar, signals, Hidden(), {}, now_us))
+    return found
+
+
+def test_what_is_read_back_answers_the_same(shop: Shop, tmp_path: Path) -> None:
+    shop.model.to_folder(tmp_path / "model")
+    assert answers(shop, Model.from_folder(tmp_path / "model")) == answers(shop, shop.model)
+
+
+def test_arrays_are_mapped_and_not_loaded(shop: Shop, tmp_path: Path) -> None:
+    shop.model.to_folder(tmp_path)
+    model = Model.from_folder(tmp_path)
+    assert type(model.parts.then.item) is np.ndarray
+    assert isinstance(model.parts.then.item.base, np.memmap)
+    assert not model.parts.then.item.flags.writeable
+
+
+def test_graphs_are_kept_too(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "EXACT_UP_TO", 10)
+    parts, ranker = train(shop.split.known, shop.items, SETTINGS)
+    model = Model("graphs", parts, shop.actions.kinds, ranker, SETTINGS.candidates)
+    model.to_folder(tmp_path)
+    read = Model.from_folder(tmp_path)
+    assert isinstance(read.parts.by_embedding, Graph)
+    assert isinstance(read.parts.by_content, Graph)
+    assert answers(shop, read) == answers(shop, model)
+
+
+def test_a_folder_without_a_model_is_said_to_be_unfit(tmp_path: Path) -> None:
+    with pytest.raises(UnfitModelError):
+        Model.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("change", [{"format": 0}, {"features": ["then_last"]}])
+def test_a_model_of_other_features_or_format_is_unfit(shop: Shop, tmp_path: Path, change: dict[str, object]) -> None:
+    shop.model.to_folder(tmp_path)
+    described = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(described | change))
+    with pytest.raises(UnfitModelError):
+        Model.from_folder(tmp_path)
