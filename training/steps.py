@@ -14,19 +14,13 @@ from recommend.actions import ActionTable, read_actions
 from recommend.arrays import Floats, Places
 from recommend.baselines import popularity
 from recommend.catalog import ItemTable, catalog_ids, read_items
-from recommend.evaluation import Quality, evaluate, known_items
+from recommend.evaluation import Quality, evaluate
 from recommend.features import features
 from recommend.model import Model
 from recommend.parts import Parts, fit_parts
+from recommend.questions import is_new_interest, known_items, question
 from recommend.ranking import Ranker, load_ranker, save_ranker
-from recommend.training import (
-    TrainingSettings,
-    candidates_of,
-    is_new_interest,
-    learn_to_rank,
-    question,
-    time_of_share,
-)
+from recommend.training import TrainingSettings, candidates_of, learn_to_rank, time_of_share
 from serving.current_model import MODEL
 from store.artifacts import Artifacts
 from training.collect import ITEMS
@@ -110,7 +104,7 @@ def _scores(
         rows = np.full((len(places), len(parts.items)), -np.inf, np.float32)
         for row, place in zip(rows, places.tolist(), strict=True):
             asked = question(actions, place)
-            found = candidates_of(parts, asked.history, settings.candidates)
+            found = candidates_of(parts, asked, settings.candidates)
             row[found.item] = ranker.score(features(parts, actions.kinds, asked.history, found, asked.now_us))
         return rows
 
