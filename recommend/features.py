@@ -116,7 +116,7 @@ def _anchor_weights(history: History, now_us: int) -> Floats:
     items = slice(None, _ANCHORS)
     interest = history.interest[items]
     recent = 0.8 ** np.arange(len(interest)) * (interest > 0)
-    week = 0.5 ** ((now_us - history.item_us[items]) / (7 * DAY_US)) * interest
+    week = 0.5 ** (np.maximum(now_us - history.item_us[items], 0) / (7 * DAY_US)) * interest
     rejected = np.maximum(-history.weight[items], 0)
     ways = (interest, recent, week, history.in_visit[items], history.bought[items], rejected)
     return np.stack(ways).astype(np.float32)
@@ -158,7 +158,7 @@ def _own(parts: Parts, kinds: Kinds, history: History, items: Codes, now_us: int
     rows[3] = np.bincount(column, kinds.is_cart[kind], size)
     rows[4] = np.bincount(column, kinds.is_purchase[kind], size)
     rows[5] = np.bincount(column, kinds.weight[kind] < 0, size)
-    rows[6][column[::-1]] = (now_us - history.action_us[hit][::-1]) / DAY_US
+    rows[6][column[::-1]] = np.maximum(now_us - history.action_us[hit][::-1], 0) / DAY_US
     rows[7] = np.bincount(column, history.action_in_visit[hit], size)
     paid = np.log(np.maximum(parts.items.price[history.item], 0.01))
     told = np.isfinite(paid)
@@ -174,7 +174,7 @@ def _account(parts: Parts, kinds: Kinds, history: History, now_us: int) -> Float
     weekday = now_us // DAY_US % 7
     if not len(history):
         return np.array([0] * 3 + [24 * _NEVER_DAYS] + [0] * 8 + [hour, weekday], np.float32)
-    since_us = now_us - history.action_us
+    since_us = np.maximum(now_us - history.action_us, 0)  # Apps' clocks may be ahead of ours.
     kind = history.action_kind
     price = parts.items.price[history.item]
     told = price[np.isfinite(price)]

@@ -49,9 +49,9 @@ class History:
         )
 
 
-def history_before(actions: ActionTable, place: int) -> History:
+def history_before(actions: ActionTable, place: int, longest: int = LONGEST) -> History:
     """What the account of the action at `place` did before it; neither that action nor any later one."""
-    first = max(int(actions.starts[actions.account[place]]), place - LONGEST)
+    first = max(int(actions.starts[actions.account[place]]), place - longest)
     newest_first = slice(place - 1, first - 1 if first else None, -1) if place > first else slice(0, 0)
     return history_of_arrays(
         actions.kinds,

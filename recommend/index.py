@@ -1,25 +1,27 @@
-"""The items nearest to a vector: looked at one by one in a small catalog, found by a graph in a large one.
+"""The items nearest to a vector: looked at one by one in a small catalog, by an inverted file in a large one.
 
-A large one is USearch's HNSW graph over vectors of one byte a dimension, viewed from its file; what it finds is
-sorted again by the exact product. Inner products are searched as cosines: vectors get one more dimension, which
-brings all of them to one length (Bachrach et al. 2014).
+The inverted file is FAISS's: vectors of one byte a dimension in lists by their nearest centre, of which a search
+looks through a few. What is found is sorted again by the exact product.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+import faiss
 import numpy as np
-from usearch.index import Index
 
 from recommend.arrays import Codes, Floats, floats
 
-EXACT_UP_TO = 50_000
-"""Items up to which looking at every one takes under a millisecond."""
-_CONNECTIVITY = 16
-_EXPANSION_ADD = 96
-_EXPANSION_SEARCH = 256
-_WIDER = 2
-"""So many times what was asked for is taken from the graph, to be sorted by the exact product."""
+EXACT_UP_TO = 20_000
+"""Items up to which looking at every one takes less than half a millisecond."""
+_SEARCHED = 2.0
+"""Lists that a search looks through, by the square root of all: 126 of the 4,000 of a million items."""
+_TRAINED_ON = 64
+"""Vectors for each centre."""
+_WIDER = 1.5
+"""So many times what was asked for is taken from the lists, to be sorted by the exact product."""
 
 
 class NearestItems(Protocol):
@@ -34,51 +36,56 @@ class Exact:
         return _sorted(best.astype(np.int32), products[best])
 
 
-class Graph:
-    def __init__(self, index: Index) -> None:
-        self.index = index
+class InvertedFile:
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self._index.nprobe = max(1, round(_SEARCHED * index.nlist**0.5))
 
     @staticmethod
-    def build(vectors: Floats, threads: int) -> "Graph":
-        index = Index(
-            ndim=vectors.shape[1] + 1,
-            metric="cos",
-            dtype="i8",
-            connectivity=_CONNECTIVITY,
-            expansion_add=_EXPANSION_ADD,
-            expansion_search=_EXPANSION_SEARCH,
-            enable_key_lookups=False,
+    def build(vectors: Floats, threads: int) -> "InvertedFile":
+        size, dimensions = vectors.shape
+        centres = max(1, min(round(4 * size**0.5), size // 40))
+        index = faiss.IndexIVFScalarQuantizer(
+            faiss.IndexFlatIP(dimensions),
+            dimensions,
+            centres,
+            faiss.ScalarQuantizer.QT_8bit,
+            faiss.METRIC_INNER_PRODUCT,
         )
-        index.add(np.arange(len(vectors)), _of_one_length(vectors), threads=threads)
-        return Graph(index)
+        index.cp.max_points_per_centroid = _TRAINED_ON
+        with _threads(threads):
+            index.train(vectors)
+            index.add(vectors)
+        return InvertedFile(index)
 
     @staticmethod
-    def view(path: Path) -> "Graph":
-        index = Index.restore(path, view=True, enable_key_lookups=False, expansion_search=_EXPANSION_SEARCH)
-        if index is None:
-            raise OSError(f"{path}: not an index")
-        return Graph(index)
+    def from_file(path: Path) -> "InvertedFile":
+        """Maps the lists: they are read as they are searched, and shared by the processes of a machine."""
+        return InvertedFile(faiss.read_index(str(path), faiss.IO_FLAG_MMAP))
+
+    def to_file(self, path: Path) -> None:
+        faiss.write_index(self._index, str(path))
 
     def search(self, vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:
-        length = np.linalg.norm(vector)
-        if length == 0:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        found = self.index.search(floats(np.append(vector / length, 0)), _WIDER * count, threads=1)
-        codes = np.asarray(found.keys, np.int64).astype(np.int32)
+        _, found = self._index.search(floats(vector)[None], round(_WIDER * count))
+        codes = found[0][found[0] >= 0].astype(np.int32)
         codes, products = _sorted(codes, floats(vectors[codes]) @ vector)
         return codes[:count], products[:count]
 
 
 def nearest_items(vectors: Floats, threads: int) -> NearestItems:
-    return Exact() if len(vectors) <= EXACT_UP_TO else Graph.build(vectors, threads)
+    return Exact() if len(vectors) <= EXACT_UP_TO else InvertedFile.build(vectors, threads)
 
 
-def _of_one_length(vectors: Floats) -> Floats:
-    """With the dimension added that brings each to the length of the longest, then all to 1."""
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    longest = max(float(squares.max(initial=0)), 1e-9)
-    missing = np.sqrt(np.maximum(longest - squares, 0))
-    return floats(np.column_stack([vectors, missing]) / np.sqrt(longest))
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """FAISS has one number for the whole process."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _sorted(codes: Codes, products: Floats) -> tuple[Codes, Floats]:

@@ -18,7 +18,7 @@ from recommend.catalog import ItemTable
 from recommend.content import Content
 from recommend.embeddings import Embeddings, Transitions
 from recommend.features import NAMES
-from recommend.index import Exact, Graph, NearestItems
+from recommend.index import Exact, InvertedFile, NearestItems
 from recommend.kinds import Kinds
 from recommend.neighbours import Lists
 from recommend.parts import Parts
@@ -62,8 +62,8 @@ class Model:
         )
         self.ranker.booster.save_model(folder / "ranker.txt")
         for name, nearest in (("embedding", self.parts.by_embedding), ("content", self.parts.by_content)):
-            if isinstance(nearest, Graph):
-                nearest.index.save(folder / f"{name}.usearch")
+            if isinstance(nearest, InvertedFile):
+                nearest.to_file(folder / f"{name}.faiss")
         (folder / "model.json").write_text(json.dumps(_described(self)))
 
     @staticmethod
@@ -139,8 +139,8 @@ def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str], b
         return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
     def nearest(name: str) -> NearestItems:
-        path = folder / f"{name}.usearch"
-        return Graph.view(path) if path.exists() else Exact()
+        path = folder / f"{name}.faiss"
+        return InvertedFile.from_file(path) if path.exists() else Exact()
 
     items = ItemTable(
         ids, (), load("category"), load("subcategory"), load("price"), load("created_us"), load("is_active"),

@@ -1,20 +1,24 @@
 """Training as pure steps: cut the actions, fit the parts on what is before, learn to rank on what came then."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from recommend.actions import ActionTable
-from recommend.arrays import Flags, Floats, Places
+from recommend.arrays import NONE, Codes, Flags, Floats, Places
 from recommend.candidates import Candidates, CandidateSettings, all_sources, merge
 from recommend.catalog import ItemTable
 from recommend.features import NAMES, features
+from recommend.history import history_before
 from recommend.nights import Nights
 from recommend.parts import Parts, PartSettings, fit_parts
 from recommend.questions import Question, is_new_interest, question
 from recommend.ranking import Ranker, RankerSettings, RankingSet, calibrated, fit_ranker
+
+_PREFERRED_OF = 5
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,29 @@ class TrainingSettings:
     negatives: int = 80
     """Candidates of a question that were not acted on: drawn evenly, since whatever is drawn more often where sources
     put it high teaches that what is high is wrong."""
+    newcomers: float = 0.1
+    """The share of questions that are asked as if the account were new, since in a log those who stayed outnumber
+    those who come: it has done nothing yet, or a thing or two, and half of the time it has said what it prefers."""
     threads: int = 2
     seed: int = 0
 
 
-def candidates_of(parts: Parts, asked: Question, settings: CandidateSettings) -> Candidates:
+def candidates_of(
+    parts: Parts, asked: Question, settings: CandidateSettings, preferred: Sequence[int] = ()
+) -> Candidates:
     """Without what the catalog did not have yet."""
     everything = len(parts.items) if len(parts.items) <= settings.small_catalog else None
-    found = merge(all_sources(parts, asked.history, settings), everything)
+    found = merge(all_sources(parts, asked.history, settings, preferred), everything)
     return found.only(parts.items.created_us[found.item] <= asked.now_us)
+
+
+def as_newcomer(
+    random: np.random.Generator, actions: ActionTable, asked: Question, category: Codes
+) -> tuple[Question, Sequence[int]]:
+    """The question with next to no history, and the categories that the account may have said it prefers."""
+    preferred = np.unique(category[asked.history.item[:_PREFERRED_OF]])
+    said = preferred[preferred != NONE].tolist() if random.random() < _HALF else []
+    return replace(asked, history=history_before(actions, asked.place, int(random.integers(3)))), said
 
 
 def ranking_set(
@@ -58,13 +76,17 @@ def ranking_set(
     relevances: list[Floats] = []
     for place in places:
         asked = question(actions, place)
+        preferred: Sequence[int] = ()
         parts = nights.at(asked.now_us)
-        candidates = candidates_of(parts, asked, settings.candidates)
+        if random.random() < settings.newcomers:
+            asked, preferred = as_newcomer(random, actions, asked, parts.items.category)
+        candidates = candidates_of(parts, asked, settings.candidates, preferred)
         relevant = candidates.item == actions.item[place]
         if not relevant.any():
             continue
         chosen = _sample(random, relevant, settings.negatives)
-        blocks.append(features(parts, actions.kinds, asked.history, candidates.only(chosen), asked.now_us))
+        kept = candidates.only(chosen)
+        blocks.append(features(parts, actions.kinds, asked.history, kept, asked.now_us, preferred=preferred))
         relevances.append(relevant[chosen].astype(np.float32))
     return RankingSet(
         np.concatenate(blocks) if blocks else np.zeros((0, len(NAMES)), np.float32),

