@@ -17,7 +17,7 @@ from recommend.embeddings import Transitions
 from recommend.history import History
 from recommend.kinds import Kinds
 from recommend.parts import Parts
-from recommend.popular import ITEM_FEATURES
+from recommend.popular import ITEM_FEATURES, trends
 
 _ANCHORS = 100
 _LIKENESSES: Mapping[str, Callable[[Parts, Codes, Codes], Floats]] = {
@@ -109,6 +109,12 @@ def _bring_up_to_date(
     for name, values in (("item_interest_1d", day), ("item_interest_7d", week), ("item_views_7d", views)):
         row = rows[ITEM_FEATURES.index(name)]
         row[places] = np.maximum(row[places], np.log1p(values))
+    in_1d, in_7d, in_28d = (
+        np.expm1(rows[ITEM_FEATURES.index(f"item_interest_{days}")][places]) for days in ("1d", "7d", "28d")
+    )
+    rows[ITEM_FEATURES.index("item_trend_1d")][places], rows[ITEM_FEATURES.index("item_trend_7d")][places] = trends(
+        in_1d, in_7d, np.maximum(in_28d - in_7d, 0)
+    )
 
 
 def _anchor_weights(history: History, now_us: int) -> Floats:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from recommend.arrays import DAY_US, HOUR_US, SECOND_US, Codes, Moments
 
 _START_US = 1_700_000_000 * SECOND_US
-_SIZE_OF_TASTE = 100
 _NOISE = 0.10
 _COMPANION = 0.15
 _STAY = 0.85
@@ -84,16 +83,21 @@ class Laws:
 
 
 def plant(
-    *, accounts: int = 10_000, items: int = 10_000, events: int = 500_000, weeks: int = 8, seed: int = 1
+    *,
+    accounts: int = 10_000,
+    items: int = 10_000,
+    events: int = 500_000,
+    weeks: int = 8,
+    taste_size: int = 100,
+    seed: int = 1,
 ) -> PlantedShop:
-    """A shop of so many; `events` is met exactly."""
+    """A shop of so many, with so many items to a taste; `events` is met exactly."""
     random = np.random.default_rng(seed)
-    laws = _laws(random, accounts, items, weeks)
+    laws = _laws(random, accounts, items, items // taste_size, weeks)
     return PlantedShop(_actions(random, laws, events, weeks), _catalog(random, laws), laws)
 
 
-def _laws(random: np.random.Generator, accounts: int, items: int, weeks: int) -> Laws:
-    tastes = max(items // _SIZE_OF_TASTE, 4)
+def _laws(random: np.random.Generator, accounts: int, items: int, tastes: int, weeks: int) -> Laws:
     taste_of_item = random.permutation(np.arange(items) % tastes).astype(np.int32)
     popularity = np.zeros(items)
     for taste in range(tastes):

@@ -66,7 +66,7 @@ def snapshot(actions: ActionTable, items: ItemTable, moment_us: int) -> Snapshot
         *(np.log1p(one) for one in (summed(bought, 28), purchases, summed(rejected, 28), rejections)),
         np.log1p(_accounts(known, size)),
         (carts + 0.5) / (views + 10), (purchases + 0.2) / (views + 10), (rejections + 0.2) / (views + 10),
-        np.log((interests[0] + 0.3) / (interests[1] / 7 + 0.3)), np.log((interests[1] + 1) / (before / 3 + 1)),
+        *trends(interests[0], interests[1], before),
         _ages(items.created_us, first, moment_us), first, last,
         np.log1p(np.nan_to_num(items.price, nan=0)), _price_in_category(items), rank, category_rank,
         _ranks(trending), share, category_interest, category_size,
@@ -78,6 +78,11 @@ def snapshot(actions: ActionTable, items: ItemTable, moment_us: int) -> Snapshot
         _best_first(decayed),
         _best_first(trending),
     )
+
+
+def trends(in_1d: Floats, in_7d: Floats, in_21d_before: Floats) -> tuple[Floats, Floats]:
+    """Interest of the last day by the week's daily mean, and of the week by that of the three before; logarithms."""
+    return floats(np.log((in_1d + 0.3) / (in_7d / 7 + 0.3))), floats(np.log((in_7d + 1) / (in_21d_before / 3 + 1)))
 
 
 def _best_first(score: Floats) -> Codes:

@@ -34,7 +34,7 @@ class Shop:
 
 @pytest.fixture(scope="session")
 def shop() -> Shop:
-    planted = plant(accounts=600, items=400, events=30_000, weeks=4, seed=3)
+    planted = plant(accounts=600, items=400, events=30_000, weeks=4, taste_size=25, seed=3)
     actions = read_actions(planted.actions, load_event_weights(), catalog_ids(planted.items))
     items = read_items(planted.items, actions.item_ids)
     split = last_new_items(actions)

@@ -59,10 +59,11 @@ def test_an_item_that_came_after_training_is_found_by_its_words(shop: Shop) -> N
     now_us = shop.model.trained_until_us
     unlike = [catalog_item(f"unlike-{one}", "nothing of the kind", now_us) for one in range(20)]
     shelf, now_us = shelf_with(shop, [*unlike, catalog_item("like", words, now_us)])
-    (first, *_) = new_items(shop.model, Request("a"), history, shelf.new, (), 1, now_us)
-    assert first.item_id == "like"
-    assert first.source == "new"
-    assert 0.5 < first.score <= 1
+    found = new_items(shop.model, Request("a"), history, shelf.new, (), 5, now_us)
+    assert "like" in ids(list(found))
+    assert not [one for one in found if one.item_id.startswith("unlike")]
+    assert {one.source for one in found} == {"new"}
+    assert all(0 <= one.score <= 1 for one in found)
 
 
 def test_luck_changes_by_the_hour_and_the_account(shop: Shop) -> None:
@@ -97,7 +98,7 @@ def test_rules_hold_for_new_items_too(shop: Shop) -> None:
 
 def test_changes_of_the_catalog_count_at_once(shop: Shop) -> None:
     now_us = shop.model.trained_until_us
-    request, rules = Request("nobody", limit=5), Rules(exploration=0)
+    request, rules = Request("nobody", limit=5), Rules(exploration=0, diversity=0, share_of_category=1)
     before = recommend(shop.model, request, [], Hidden(), {}, now_us, rules)
     gone = before.items[0].item_id
     withdrawn = Item(item_id=gone, title="x", is_active=False, created_at_us=1, changed_at_us=now_us)

