@@ -9,6 +9,7 @@ from domain.batch import MAINTAIN
 from domain.week import WEEKS_KEPT, to_us, week_of
 from intake.ledger import LedgerPartitions
 from store.blocks.protocol import BlockStore
+from store.experiments import ExperimentStore
 from store.popularity import PopularityStore
 from store.signals import SignalStore
 
@@ -18,12 +19,18 @@ _DAYS_KEPT = timedelta(weeks=WEEKS_KEPT + 1)
 
 class Maintenance:
     def __init__(
-        self, ledger: LedgerPartitions, blocks: BlockStore, popularity: PopularityStore, signals: SignalStore
+        self,
+        ledger: LedgerPartitions,
+        blocks: BlockStore,
+        popularity: PopularityStore,
+        signals: SignalStore,
+        experiments: ExperimentStore,
     ) -> None:
         self._ledger = ledger
         self._blocks = blocks
         self._popularity = popularity
         self._signals = signals
+        self._experiments = experiments
 
     async def make_room(self) -> None:
         """What must be there before anything is accepted or applied."""
@@ -38,4 +45,5 @@ class Maintenance:
             await self.make_room()
             dropped = await self._ledger.drop()
             await self._popularity.forget_days(datetime.now(UTC).date() - _DAYS_KEPT)
+            await self._experiments.forget()
             return dropped

@@ -5,7 +5,18 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from api import catalog, feedback, health, history, interaction, metrics, popularity, receipts, recommendations
+from api import (
+    catalog,
+    experiments,
+    feedback,
+    health,
+    history,
+    interaction,
+    metrics,
+    popularity,
+    receipts,
+    recommendations,
+)
 from api.hot_routes import Endpoint, HotRoutes
 from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
@@ -21,6 +32,7 @@ _ROUTERS = (
     popularity.router,
     catalog.router,
     recommendations.router,
+    experiments.router,
     health.router,
     metrics.router,
 )

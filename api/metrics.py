@@ -31,6 +31,10 @@ BACKLOG_AGE_SECONDS = Gauge(
     "footfall_backlog_age_seconds", "Age of the oldest of these.", multiprocess_mode="mostrecent"
 )
 
+EXPOSURES_LOST = Counter(
+    "footfall_exposures_lost", "Answers in experiments of which it could not be recorded that they were given."
+)
+
 router = APIRouter(tags=["operations"])
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from api.assignments import Assignments, Exposures
 from api.shared_reads import SharedReads
 from domain.shard import Shard
 from intake.backlog import Backlog
@@ -14,6 +15,7 @@ from intake.releases import Releases
 from serving.ladder import Ladder
 from store.blocks.protocol import BlockReader
 from store.catalog import CatalogStore
+from store.experiments import ExperimentStore
 from store.popularity import PopularityStore
 from store.signals import SignalStore
 
@@ -32,6 +34,9 @@ class Services:
     blocks: BlockReader
     signals: SignalStore
     recommendations: Ladder
+    experiments: ExperimentStore
+    assignments: Assignments
+    exposures: Exposures
     fan_outs: Sequence[str]
     shard: Shard | None
     """None where the intake is not divided."""

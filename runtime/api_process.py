@@ -19,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 
 from activities import FAN_OUTS
 from api.app import create_app
+from api.assignments import Assignments, Exposures
 from api.services import Services, State
 from api.shared_reads import SharedReads
 from domain.errors import FootfallError, TransientError
@@ -42,6 +43,7 @@ from serving.client import open_recommender
 from serving.ladder import RECOMMENDER_S, Ladder
 from serving.popular import Popular
 from store.catalog import CatalogStore
+from store.experiments import ExperimentStore
 from store.popular_items import PopularItems
 from store.popularity import PopularityStore
 from store.precomputed import PrecomputedStore
@@ -145,8 +147,12 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         blocks = await stack.enter_async_context(open_block_reader(settings, reads))
         late = LateEvents(reads, blocks, settings.dedup_window_days)
         commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events)
-        stack.push_async_callback(_drain, commit, dispatcher)
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
+        ledger_days = LedgerDays(settings.dedup_window_days)
+        exposures = Exposures(commit, backlog, ledger_days)
+        stack.push_async_callback(_drain, exposures, commit, dispatcher)
+        experiments = ExperimentStore(reads)
+        assignments = Assignments(experiments)
         partitions = LedgerPartitions(reads, settings.dedup_window_days)
         has_days = asyncio.Event()
         signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
@@ -154,14 +160,18 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         popular = Popular(PopularItems(reads))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
         _in_background(
-            stack, backlog.keep_sampling(), _keep_partitions(partitions, has_days), popular.keep_refreshing()
+            stack,
+            backlog.keep_sampling(),
+            _keep_partitions(partitions, has_days),
+            popular.keep_refreshing(),
+            assignments.keep_fresh(),
         )
         stack.callback(end_within, _END_S)
         yield {
             "services": Services(
                 commit=commit,
                 backlog=backlog,
-                ledger_days=LedgerDays(settings.dedup_window_days),
+                ledger_days=ledger_days,
                 receipts=Receipts(reads),
                 releases=releases,
                 popularity=PopularityStore(reads),
@@ -170,6 +180,9 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 blocks=blocks,
                 signals=signals,
                 recommendations=ladder,
+                experiments=experiments,
+                assignments=assignments,
+                exposures=exposures,
                 fan_outs=fan_outs,
                 shard=settings.shard,
                 checks={
@@ -181,12 +194,13 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         }
 
 
-async def _drain(commit: GroupCommit, dispatcher: Dispatcher) -> None:
+async def _drain(exposures: Exposures, commit: GroupCommit, dispatcher: Dispatcher) -> None:
     """Answers what waits for its commit and starts its batches. What can't be done now is not lost: unanswered
     interactions are their clients' to send again, and batches in the intake log are the sweeper's.
     """
 
     async def drain() -> None:
+        await exposures.drain()
         await commit.drain()
         await dispatcher.drain()
 

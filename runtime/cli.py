@@ -1,4 +1,4 @@
-"""The command line: `footfall up | api | worker | migrate | fan-outs | quarantine | rebuild | verify | …`."""
+"""The command line: `footfall up | api | worker | migrate | fan-outs | experiments | rebuild | verify | …`."""
 
 import asyncio
 import sys
@@ -12,6 +12,7 @@ from domain.errors import FootfallError
 from runtime.commands import INTERRUPTED, connected_settings, console, errors, leave
 from runtime.commands import settings as read_settings
 from runtime.demo import demo
+from runtime.experiments_command import app as experiments
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
 from runtime.models_command import app as models
@@ -120,6 +121,7 @@ def compact_blocks(
 
 app.add_typer(fan_outs, name="fan-outs")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(experiments, name="experiments")
 app.add_typer(rebuild_app, name="rebuild")
 app.add_typer(models, name="models")
 app.command()(train)

@@ -42,6 +42,7 @@ from runtime.settings import Settings, models_url
 from runtime.signals import end_within, stop_event, unless_stopped
 from serving.client import open_recommender
 from store.blocks.protocol import BlockStore
+from store.experiments import ExperimentStore
 from store.models import ModelRegistry
 from store.popularity import PopularityStore
 from store.postgres import Pool
@@ -156,7 +157,8 @@ def _worker(client: Client, resources: Resources, others: Sequence[Callable[...,
 
 
 def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore, signals: SignalStore) -> Maintenance:
-    return Maintenance(LedgerPartitions(pool, settings.dedup_window_days), blocks, PopularityStore(pool), signals)
+    ledger = LedgerPartitions(pool, settings.dedup_window_days)
+    return Maintenance(ledger, blocks, PopularityStore(pool), signals, ExperimentStore(pool))
 
 
 def _training(settings: Settings, pool: Pool) -> Training:

@@ -12,7 +12,6 @@ from temporalio.testing import ActivityEnvironment
 from activities import FAN_OUTS
 from activities.batches import BatchReader
 from activities.fan_out import FanOut, Resources, fan_out_activity
-from activities.feed_recommendations import Recommendations
 from activities.persist import Persist
 from activities.poison import find_poison
 from activities.popularity import Popularity
@@ -83,8 +82,8 @@ async def test_the_rest_of_the_batch_goes_through(resources: Resources, pool: Po
     assert sorted(one.ref_id for one in events) == ["poison", "poison 2"]
     assert [one.event_id for one in events] == [one["event_id"].bytes for one in kept]
     assert (await _run(Popularity, resources, batch)).applied_rows == 0
-    for other in (Persist, Recommendations):
-        await _run(other, resources, batch)
+    for kind in FAN_OUTS:
+        await _run(kind, resources, batch)
     assert (await log.release(batch, FAN_OUT_NAMES)).released_rows == 3
 
 

@@ -191,7 +191,7 @@ async def test_a_cursor_belongs_to_its_window(http: httpx.AsyncClient) -> None:
 async def test_the_receipt_of_an_event_and_of_its_batch(http: httpx.AsyncClient) -> None:
     accepted = (await http.post("/interaction", json={"interactions": [body(), body()]})).json()
     event = (await http.get(f"/interaction/{accepted['event_ids'][1]}", params={"wait": "30s"})).json()
-    done = {name: {"state": "done"} for name in ("persist", "popularity", "recommendations")}
+    done = {name: {"state": "done"} for name in ("persist", "popularity", "recommendations", "experiments")}
     assert (event["state"], event["fan_outs"]) == ("done", done)
     assert datetime.fromisoformat(event["accepted_at"]) > datetime.now(UTC) - timedelta(minutes=5)
     batch = (await http.get(f"/batches/{accepted['batch_id']}")).json()

@@ -83,7 +83,7 @@ def test_category_features_count_the_accounts_items_of_the_candidates_category(s
 
 def test_counts_of_the_present_raise_what_is_known_of_an_item_and_nothing_else(shop: Shop, history: History) -> None:
     rows, candidates = of(shop, history)
-    item = shop.items.item_ids[candidates.item[4]]
+    item = shop.items.item_ids[int(candidates.item[4])]
     counts = {item: ItemCounts(views_24h=90, carts_24h=9, purchases_24h=5, views_7d=150, carts_7d=15, purchases_7d=9)}
     hot, _ = of(shop, history, counts={**counts, "unheard-of": ItemCounts(views_24h=1)})
     changed = {NAMES[one] for one in np.flatnonzero((hot != rows).any(axis=0))}

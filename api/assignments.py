@@ -1,0 +1,113 @@
+"""Which arms of the running experiments an account is in, known in the process, and that it got an answer by them."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from api.metrics import ACCEPTED, EXPOSURES_LOST
+from domain.errors import FootfallError
+from domain.experiment import Assignment, Experiment
+from domain.ids import new_id_bytes
+from domain.interaction import CATEGORY, Interaction
+from domain.outcomes import EXPOSURE
+from intake.backlog import Backlog
+from intake.commit import GroupCommit
+from intake.ledger import LedgerDays, now_us
+from recommend.experiments import assign
+from store.experiments import ExperimentStore
+
+_log = logging.getLogger(__name__)
+
+HEADER = "X-Experiment"
+
+REFRESH_S = 2.0
+_MOST_UNDER_WAY = 1_000
+
+
+class Assignments:
+    """The running experiments, read every other second: a start, a stop and a rollout are followed so soon.
+
+    While PostgreSQL does not answer, those known last go on: accounts keep their arms.
+    """
+
+    def __init__(self, store: ExperimentStore) -> None:
+        self._store = store
+        self._running: Sequence[Experiment] = ()
+
+    def assign(self, account_id: str) -> list[Assignment]:
+        """The account's arms, of the experiment that was started first first. No two change the same."""
+        return assign(self._running, account_id) if self._running else []
+
+    async def refresh(self) -> None:
+        self._running = await self._store.running()
+
+    async def keep_fresh(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                await self.refresh()
+            except FootfallError as error:
+                _log.warning("the running experiments could not be read: %s", error)
+            await asyncio.sleep(REFRESH_S)
+
+
+class Exposures:
+    """Records, behind the answer, that an account got it: through the group commit, as any interaction.
+
+    An answer does not wait for that. Where it fails, or too many are under way, one is lost and counted as lost; that
+    happens to all arms alike, and an account counts from its next answer on.
+    """
+
+    def __init__(self, commit: GroupCommit, backlog: Backlog, days: LedgerDays) -> None:
+        self._commit = commit
+        self._backlog = backlog
+        self._days = days
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def record(self, account_id: str, recommendation_id: str, place: str, assignments: Sequence[Assignment]) -> None:
+        """`place` is where the answer stands: homepage, similar …; at most 128 characters."""
+        if not assignments:
+            return
+        if len(self._under_way) >= _MOST_UNDER_WAY:
+            EXPOSURES_LOST.inc()
+            return
+        one = exposure(account_id, recommendation_id, place, assignments, now_us())
+        task = asyncio.create_task(self._record(one), name="exposure")
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def drain(self) -> None:
+        """Waits for those under way."""
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    async def _record(self, one: Interaction) -> None:
+        try:
+            accepted = await self._commit.submit([self._days.file(one, one.occurred_at)])
+        except FootfallError as error:
+            EXPOSURES_LOST.inc()
+            _log.warning("that an account got an answer could not be recorded: %s", error)
+            return
+        self._backlog.added(accepted.accepted)
+        ACCEPTED.inc(accepted.accepted)
+
+
+def exposure(
+    account_id: str, recommendation_id: str, place: str, assignments: Sequence[Assignment], occurred_at: int
+) -> Interaction:
+    """One answer, to an account in these arms, as an interaction; `occurred_at` in microseconds since the epoch."""
+    metadata = {
+        "recommendation_id": recommendation_id,
+        "experiments": {one.experiment: one.arm.name for one in assignments},
+    }
+    return Interaction(
+        new_id_bytes(),
+        account_id,
+        EXPOSURE,
+        CATEGORY,
+        place,
+        occurred_at,
+        metadata=msgspec.json.encode(metadata).decode(),
+    )

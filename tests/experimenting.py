@@ -1,0 +1,40 @@
+"""Experiments for tests: a plan, accounts of a given arm, and what is recorded of them."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from api.assignments import exposure
+from domain.experiment import Arm, Assignment, Plan
+from domain.interaction import Interaction
+from recommend.experiments import numbers_of
+from tests.factories import interaction, now_us
+
+PLAN = Plan("fresher", [Arm("control", 50), Arm("new", 50, model="v2")], currency="EUR")
+CONTROL, NEW = (Assignment(PLAN.name, arm) for arm in PLAN.arms)
+
+
+def accounts_of(arm: str, *, rollout: int = 100, experiment: str = PLAN.name, prefix: str = "a") -> Iterator[str]:
+    """Accounts of that arm of PLAN, or of a plan with other names, that take part at this rollout."""
+    wanted = {"control": range(50), "new": range(50, 100)}[arm]
+    for number in itertools.count():
+        bucket, place = numbers_of(experiment, f"{prefix}{number}")
+        if bucket < rollout and place in wanted:
+            yield f"{prefix}{number}"
+
+
+def answered(account_id: str, *assignments: Assignment, occurred_at: int | None = None) -> Interaction:
+    """The account got an answer by these arms."""
+    return exposure(account_id, "r1", "homepage", assignments, now_us() if occurred_at is None else occurred_at)
+
+
+def clicked(account_id: str, **fields: Any) -> Interaction:
+    return interaction(account_id=account_id, metadata='{"recommendation_id":"r1"}', **fields)
+
+
+def bought(account_id: str, price: str | None = "10", *, currency: str = "EUR", **fields: Any) -> Interaction:
+    known = {"currency": currency, "quantity": 2, **({} if price is None else {"price": price})}
+    metadata = msgspec.json.encode(known).decode()
+    return interaction(account_id=account_id, event_type="purchase", metadata=metadata, **fields)
