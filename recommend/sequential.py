@@ -24,8 +24,9 @@ _TUNED_FOR = 0.05
 _MIXTURE = (-2 * math.log(_TUNED_FOR) + math.log(1 - 2 * math.log(_TUNED_FOR))) / _TIGHTEST_AT
 """The square of the papers' rho, by the first of them, appendix B.2: the variance of the mixing distribution."""
 
-_CONCENTRATION = 1_000.0
-"""Of the Dirichlet distribution around the expected shares, in accounts."""
+_CONCENTRATIONS = (10.0, 1_000.0)
+"""Of two Dirichlet distributions around the expected shares, in accounts: the first is quick to find an arm that is
+not there at all, the second one that lacks a few accounts of a hundred."""
 
 
 def standard_errors(information: float, alpha: float) -> float:
@@ -49,11 +50,17 @@ def shares_p_value(counts: Sequence[int], shares: Sequence[float]) -> float:
     """How well counts go with the shares that they should have, which add up to 1.
 
     One over the odds, after these counts, of shares from a Dirichlet distribution around the expected ones against
-    the expected ones themselves.
+    the expected ones themselves; the mean odds of two distributions.
     """
-    total = sum(counts)
-    log_odds = math.lgamma(_CONCENTRATION) - math.lgamma(_CONCENTRATION + total)
+    log_odds = [_log_odds(counts, shares, concentration) for concentration in _CONCENTRATIONS]
+    largest = max(log_odds)
+    mean = largest + math.log(sum(math.exp(one - largest) for one in log_odds) / len(log_odds))
+    return math.exp(min(0.0, -mean))
+
+
+def _log_odds(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+    odds = math.lgamma(concentration) - math.lgamma(concentration + sum(counts))
     for count, share in zip(counts, shares, strict=True):
-        prior = _CONCENTRATION * share
-        log_odds += math.lgamma(prior + count) - math.lgamma(prior) - count * math.log(share)
-    return math.exp(min(0.0, -log_odds))
+        prior = concentration * share
+        odds += math.lgamma(prior + count) - math.lgamma(prior) - count * math.log(share)
+    return odds

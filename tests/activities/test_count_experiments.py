@@ -162,10 +162,15 @@ async def test_an_outcome_that_is_applied_before_its_answer_counts_with_it(
     assert (sums["accounts"], sums["answers"], sums["purchases"]) == (1, 2, 2)
 
 
+@pytest.mark.parametrize("seen_before", [True, False])
 async def test_an_outcome_and_its_answer_that_are_applied_at_the_same_time_see_each_other(
-    running: ExperimentStore, resources: Resources, pool: Pool, monkeypatch: pytest.MonkeyPatch
+    running: ExperimentStore, resources: Resources, pool: Pool, monkeypatch: pytest.MonkeyPatch, *, seen_before: bool
 ) -> None:
-    """The outcome is counted half way and not committed; the answer has to wait for it."""
+    """The outcome is counted half way and not committed; the answer has to wait for it, for a row that is there or
+    for one that is being made.
+    """
+    if seen_before:
+        await _apply(resources, bought(IN_NEW, occurred_at=now_us() - 60 * MINUTE))
     half_way, go_on = asyncio.Event(), asyncio.Event()
     write_accounts = ExperimentStore.write_accounts
 

@@ -1,6 +1,7 @@
 """The sequential figures: what they are at one look, and how rarely all looks together mislead."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -45,15 +46,27 @@ def test_shares_of_one_arm_fit_always() -> None:
 
 
 def test_shares_are_the_formula_of_the_paper() -> None:
-    """Lindon, Malek: the odds of a Dirichlet multinomial against the multinomial; here summed up one by one."""
-    counts, shares, concentration = (30, 50, 20), (0.25, 0.5, 0.25), 1_000
-    log_odds, seen = 0.0, [0, 0, 0]
+    """Lindon, Malek: the odds of a Dirichlet multinomial against the multinomial; here account by account."""
+    counts, shares = (30, 50, 20), (0.25, 0.5, 0.25)
+    odds = [_odds(counts, shares, concentration) for concentration in (10, 1_000)]
+    assert sum(odds) / 2 > 0.1
+    assert shares_p_value(counts, shares) == pytest.approx(min(1.0, 2 / sum(odds)))
+    odds = [_odds((30, 90, 20), shares, concentration) for concentration in (10, 1_000)]
+    assert shares_p_value((30, 90, 20), shares) == pytest.approx(2 / sum(odds))
+
+
+def _odds(counts: Sequence[int], shares: Sequence[float], concentration: float) -> float:
+    odds, seen = 1.0, [0] * len(counts)
     for arm, count in enumerate(counts):
         for _ in range(count):
-            predicted = (concentration * shares[arm] + seen[arm]) / (concentration + sum(seen))
-            log_odds += math.log(predicted / shares[arm])
+            odds *= (concentration * shares[arm] + seen[arm]) / (concentration + sum(seen)) / shares[arm]
             seen[arm] += 1
-    assert shares_p_value(counts, shares) == pytest.approx(min(1.0, math.exp(-log_odds)))
+    return odds
+
+
+def test_the_odds_of_a_million_accounts_do_not_overflow() -> None:
+    assert shares_p_value([1_000_000, 0], [0.5, 0.5]) == 0.0
+    assert 0.01 < shares_p_value([500_000, 500_500], [0.5, 0.5]) <= 1.0
 
 
 def test_right_shares_are_seldom_called_wrong_however_often_they_are_looked_at() -> None:
@@ -74,9 +87,15 @@ def _chi_square_p_value(counts: list[int], shares: list[float]) -> float:
     return math.erfc(math.sqrt(square / 2))
 
 
+def test_an_arm_that_is_not_there_is_found_at_once() -> None:
+    assert shares_p_value([17, 0], [0.5, 0.5]) <= 0.01
+    assert shares_p_value([150, 0], [0.95, 0.05]) <= 0.01
+    assert shares_p_value([8, 0], [0.5, 0.5]) > 0.01
+
+
 def test_wrong_shares_are_found() -> None:
-    """An arm of which a tenth gets no answer."""
+    """An arm of which a fifth gets no answer."""
     picker = np.random.default_rng(21)
     for _ in range(100):
-        total = np.cumsum(picker.multinomial(200, [0.5 / 0.95, 0.45 / 0.95], size=60), axis=0).tolist()
+        total = np.cumsum(picker.multinomial(200, [0.5 / 0.9, 0.4 / 0.9], size=60), axis=0).tolist()
         assert any(shares_p_value(day, [0.5, 0.5]) <= 0.01 for day in total)
