@@ -87,7 +87,11 @@ _OF_ACCOUNTS = """
     FROM experiment_account WHERE experiment = $1 AND exposed_at IS NOT NULL GROUP BY arm"""
 
 
-async def test_a_shop_without_experiments_gets_its_mark_and_nothing_else(resources: Resources, pool: Pool) -> None:
+async def test_a_shop_without_experiments_gets_its_mark_and_nothing_else(
+    resources: Resources, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No transaction of several statements either, and no look at what the interactions are."""
+    monkeypatch.setattr("activities.count_experiments.transaction", None)
     await _apply(resources, answered(IN_NEW, NEW), bought(IN_NEW))
     assert await pool.fetchval("SELECT count(*) FROM applied WHERE fan_out = 'experiments'") == 1
     for table in ("experiment_account", "experiment_day"):
@@ -166,21 +170,22 @@ async def test_an_outcome_that_is_applied_before_its_answer_counts_with_it(
 async def test_an_outcome_and_its_answer_that_are_applied_at_the_same_time_see_each_other(
     running: ExperimentStore, resources: Resources, pool: Pool, monkeypatch: pytest.MonkeyPatch, *, seen_before: bool
 ) -> None:
-    """The outcome is counted half way and not committed; the answer has to wait for it, for a row that is there or
-    for one that is being made.
+    """The outcome's transaction has read what it will change; the answer has to wait for its end, be the account's
+    row there or just being made.
     """
     if seen_before:
         await _apply(resources, bought(IN_NEW, occurred_at=now_us() - 60 * MINUTE))
     half_way, go_on = asyncio.Event(), asyncio.Event()
-    write_accounts = ExperimentStore.write_accounts
+    locked_accounts = ExperimentStore.locked_accounts
 
-    async def write_and_wait(store: ExperimentStore, connection: Connection, accounts: Any) -> None:
-        await write_accounts(store, connection, accounts)
+    async def lock_and_wait(store: ExperimentStore, connection: Connection, keys: Any) -> Any:
+        found = await locked_accounts(store, connection, keys)
         if not half_way.is_set():
             half_way.set()
             await go_on.wait()
+        return found
 
-    monkeypatch.setattr(ExperimentStore, "write_accounts", write_and_wait)
+    monkeypatch.setattr(ExperimentStore, "locked_accounts", lock_and_wait)
     start = now_us() - MINUTE
     outcome = asyncio.create_task(_apply(resources, bought(IN_NEW, occurred_at=start + 1)))
     await half_way.wait()
@@ -310,7 +315,7 @@ async def test_what_no_answer_comes_to_is_forgotten_and_so_are_accounts_of_the_p
     await _apply(resources, answered(IN_NEW, NEW), bought(IN_NEW, occurred_at=now_us() - MINUTE))
     await _apply(resources, bought(waiting), bought(fresh))
     await pool.execute(
-        "UPDATE experiment_account SET waiting_since = now() - interval '25 h' WHERE account_id = $1", waiting
+        "UPDATE experiment_account SET waiting_since = waiting_since - interval '25 h' WHERE account_id <> $1", fresh
     )
     await running.forget()
     kept = "SELECT account_id FROM experiment_account ORDER BY account_id"
