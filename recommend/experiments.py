@@ -175,7 +175,7 @@ def report(plan: Plan, tallies: Mapping[str, Tally]) -> Report:
     compared = max(1, len(sums) - 1)
     arms = []
     for place, (arm, tally) in enumerate(zip(plan.arms, sums, strict=True)):
-        estimates = {name: _estimate(metric(tally), plan.alpha / compared) for name, metric in _METRICS.items()}
+        estimates = {name: _estimate(metric(tally), plan.alpha) for name, metric in _METRICS.items()}
         if place == 0:
             arms.append(ArmReport(arm, tally, estimates, None, None))
             continue

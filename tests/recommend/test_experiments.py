@@ -194,20 +194,38 @@ def _alike(accounts: int) -> Tally:
 
 
 def test_purchases_without_an_amount_are_no_information_about_revenue() -> None:
+    few_priced = replace(_tally(5_000, 15), converted=500, purchases=500, unpriced=485)
+    assert _compared(few_priced, few_priced, "conversion").interval is not None
+    assert _compared(few_priced, few_priced, "revenue").interval is None
     unpriced = replace(_tally(5_000, 500), revenue=0, revenue_squared=0, unpriced=500)
     assert _compared(_tally(5_000, 500), unpriced, "revenue").p_value < 0.01
-    assert _compared(unpriced, unpriced, "revenue").p_value == 1.0
+
+
+def test_an_arm_with_few_events_does_not_look_surer_than_both_together() -> None:
+    """By its own variance its difference would be 4 standard errors, by that of all accounts it is 3."""
+    control, new = _tally(9_500, 475), _tally(500, 11)
+    together = 486 / 10_000
+    error = math.sqrt(together * (1 - together) * (1 / 500 + 1 / 9_500))
+    found = _compared(control, new)
+    assert found.interval is not None
+    assert found.interval.high - found.interval.low == pytest.approx(2 * standard_errors(486, 0.05) * error, rel=0.01)
+    assert found.p_value > PLAN.alpha
 
 
 def test_more_arms_share_alpha() -> None:
+    """Two arms are compared: what would be found alone, just about, is not."""
     three = Plan("fresher", [Arm("control", 34), Arm("new", 33), Arm("newer", 33)])
-    control, new = _tally(10_000, 1_000), _tally(10_000, 1_180)
-    alone = _compared(control, new)
-    found = _report(three, control, new, control).arms[1].comparisons
-    assert found is not None
-    assert alone.p_value < PLAN.alpha
-    assert found["conversion"].p_value == pytest.approx(2 * alone.p_value)
-    assert (found["conversion"].p_value <= PLAN.alpha) == (found["conversion"].interval.low > 0)  # type: ignore[union-attr]
+    control, just, clearly = _tally(10_000, 1_000), _tally(10_000, 1_140), _tally(10_000, 1_160)
+    for new, alone, together in ((just, True, False), (clearly, True, True)):
+        arms = _report(three, control, new, control).arms
+        assert arms[1].comparisons is not None
+        found, before = arms[1].comparisons["conversion"], _compared(control, new)
+        assert found.p_value == pytest.approx(2 * before.p_value)
+        assert found.interval is not None
+        assert before.interval is not None
+        assert (before.p_value <= PLAN.alpha, before.interval.low > 0) == (alone, alone)
+        assert (found.p_value <= PLAN.alpha, found.interval.low > 0) == (together, together)
+        assert arms[1].verdict == ("better" if together else "undecided")
 
 
 def test_wrong_shares_spoil_every_verdict() -> None:
