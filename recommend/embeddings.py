@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
 
 from recommend.actions import ActionTable
 from recommend.arrays import Codes, Floats
@@ -75,13 +76,15 @@ def fit_embeddings(actions: ActionTable, settings: EmbeddingSettings, threads: i
 def _fitted(matrix: "csr_matrix[np.float32]", settings: EmbeddingSettings, threads: int) -> Any:
     confidence = matrix.copy()
     confidence.data = 1 + settings.alpha * confidence.data
-    als = AlternatingLeastSquares(
-        factors=settings.factors,
-        regularization=settings.regularization,
-        alpha=1.0,
-        iterations=settings.iterations,
-        num_threads=threads,
-        random_state=0,
-    )
-    als.fit(confidence, show_progress=False)
+    # The library has threads of its own; those of BLAS under them would make it ten times slower.
+    with threadpool_limits(1, "blas"):
+        als = AlternatingLeastSquares(
+            factors=settings.factors,
+            regularization=settings.regularization,
+            alpha=1.0,
+            iterations=settings.iterations,
+            num_threads=threads,
+            random_state=0,
+        )
+        als.fit(confidence, show_progress=False)
     return als

@@ -86,7 +86,7 @@ def test_counts_of_the_present_raise_what_is_known_of_an_item_and_nothing_else(s
     item = shop.items.item_ids[int(candidates.item[4])]
     counts = {item: ItemCounts(views_24h=90, carts_24h=9, purchases_24h=5, views_7d=150, carts_7d=15, purchases_7d=9)}
     hot, _ = of(shop, history, counts={**counts, "unheard-of": ItemCounts(views_24h=1)})
-    changed = {NAMES[one] for one in np.flatnonzero((hot != rows).any(axis=0))}
+    changed = {NAMES[one] for one in np.flatnonzero((hot != rows).any(axis=0)).tolist()}
     assert changed == {"item_interest_1d", "item_interest_7d", "item_views_7d", "item_trend_1d", "item_trend_7d"}
     assert np.flatnonzero((hot != rows).any(axis=1)).tolist() == [4]
     assert column(hot, "item_interest_1d")[4] == pytest.approx(np.log1p(90 * 0.3 + 9 * 0.6 + 5 * 0.8), rel=0.05)
