@@ -1,13 +1,14 @@
 """The catalog in columns, item by item in the order of the codes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recommend.actions import ActionTable
 from recommend.arrays import NONE, Codes, Flags, Floats, Moments
 
 
@@ -58,6 +59,15 @@ def read_items(table: pa.Table, item_ids: Sequence[str]) -> ItemTable:
         category_names,
         subcategory_names,
     )
+
+
+def with_credible_ages(items: ItemTable, actions: ActionTable) -> ItemTable:
+    """Without the times of creation that are after an item's first action: a catalog that is told later than the
+    interactions has the moment of that, and no item would have been there for the past to turn to.
+    """
+    first_us = np.full(len(items), np.iinfo(np.int64).max)
+    np.minimum.at(first_us, actions.item, actions.at_us)
+    return replace(items, created_us=np.where(items.created_us > first_us, 0, items.created_us))
 
 
 def unknown_items(item_ids: Sequence[str]) -> ItemTable:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from domain.errors import PermanentError
 from recommend.actions import ActionTable
 from recommend.arrays import NONE, Codes, Flags, Floats, Places
 from recommend.candidates import Candidates, CandidateSettings, all_sources, merge
@@ -16,6 +17,11 @@ from recommend.nights import Nights
 from recommend.parts import Parts, PartSettings, fit_parts
 from recommend.questions import Question, is_new_interest, question
 from recommend.ranking import Ranker, RankerSettings, RankingSet, calibrated, fit_ranker
+
+
+class TooLittleError(PermanentError):
+    """There is nothing to learn from yet."""
+
 
 _PREFERRED_OF = 5
 _HALF = 0.5
@@ -109,11 +115,18 @@ def choose_questions(actions: ActionTable, eligible: Flags, settings: TrainingSe
 
 
 def learn_to_rank(parts: Parts, actions: ActionTable, eligible: Flags, settings: TrainingSettings) -> Ranker:
-    """From the questions that `eligible` marks, none of which the parts know."""
+    """From the questions that `eligible` marks, none of which the parts know.
+
+    Raises:
+        TooLittleError: there are none that any source has the answer to.
+
+    """
     places = choose_questions(actions, eligible, settings)
     kept_back = min(settings.calibrated, len(places) // 5)
     nights = Nights(parts, actions)
     rows = ranking_set(nights, actions, places[kept_back:].tolist(), settings)
+    if not len(rows.sizes):
+        raise TooLittleError(f"{len(actions)} actions are too few to learn from")
     ranker = fit_ranker(rows, settings.ranker, settings.threads)
     return calibrate(ranker, nights, actions, places[:kept_back].tolist(), settings)
 

@@ -13,7 +13,7 @@ from domain.training import GATE_METRIC
 from recommend.actions import ActionTable, read_actions
 from recommend.arrays import Floats, Places
 from recommend.baselines import popularity
-from recommend.catalog import ItemTable, catalog_ids, read_items
+from recommend.catalog import ItemTable, catalog_ids, read_items, with_credible_ages
 from recommend.evaluation import Quality, evaluate
 from recommend.features import features
 from recommend.model import Model
@@ -92,7 +92,7 @@ def _read(run: Artifacts, weights: Mapping[str, EventWeight]) -> tuple[ActionTab
     with run.open(ITEMS) as file:
         catalog = pq.read_table(file)
     actions = read_actions(pa.concat_tables(tables).unify_dictionaries(), weights, catalog_ids(catalog))
-    return actions, read_items(catalog, actions.item_ids)
+    return actions, with_credible_ages(read_items(catalog, actions.item_ids), actions)
 
 
 def _scores(
