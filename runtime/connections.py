@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -13,18 +12,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import InvalidInputError, TransientError
-from migrations.cql_runner import migrate_cql
 from migrations.runner import migrate_postgres
 from runtime.settings import Settings
-from store.blocks.cql import CqlBlockStore
 from store.blocks.postgres import PostgresBlockStore
 from store.blocks.protocol import Block, BlockReader, BlockStore
-from store.cql import CqlCluster, open_session
 from store.postgres import Pool, create_pool
-from store.redis import open_redis
 from store.signals import SignalStore
 from store.signals_postgres import PostgresSignalStore
-from store.signals_redis import RedisSignalStore
 from workflows.record_interactions import SEARCH_ATTRIBUTES
 
 _log = logging.getLogger(__name__)
@@ -48,7 +42,9 @@ async def migrate_stores(settings: Settings, postgres_url: str) -> list[str]:
     """Brings every store of the settings up to date; the names of the migrations applied now."""
     applied = await migrate_postgres(postgres_url)
     if settings.scylla_enabled:
-        applied += await migrate_cql(cql_cluster(settings), postgres_url)
+        from runtime.cql import migrate  # noqa: PLC0415  (see open_block_store)
+
+        applied += await migrate(settings, postgres_url)
     return applied
 
 
@@ -74,8 +70,11 @@ async def open_block_store(settings: Settings, pool: Pool) -> AsyncIterator[Bloc
     if not settings.scylla_enabled:
         yield PostgresBlockStore(pool)
         return
+    # Where there is no cluster, its driver would be 30 MB of every process.
+    from runtime.cql import connected_block_store  # noqa: PLC0415
+
     async with AsyncExitStack() as stack:
-        yield await _connected_block_store(cql_cluster(settings), stack)
+        yield await connected_block_store(settings, stack)
 
 
 @asynccontextmanager
@@ -84,8 +83,10 @@ async def open_block_reader(settings: Settings, pool: Pool) -> AsyncIterator[Blo
     if not settings.scylla_enabled:
         yield PostgresBlockStore(pool)
         return
+    from runtime.cql import connected_block_store  # noqa: PLC0415  (see open_block_store)
+
     async with AsyncExitStack() as stack:
-        reader = _OpeningBlockReader(asyncio.create_task(_connected_block_store(cql_cluster(settings), stack)))
+        reader = _OpeningBlockReader(asyncio.create_task(connected_block_store(settings, stack)))
         stack.push_async_callback(reader.give_up)
         yield reader
 
@@ -96,6 +97,10 @@ async def open_signal_store(settings: Settings, pool: Pool, name: str) -> AsyncI
     if settings.redis_url is None:
         yield PostgresSignalStore(pool)
         return
+    # As with the cluster's driver: only for those who have it.
+    from store.redis import open_redis  # noqa: PLC0415
+    from store.signals_redis import RedisSignalStore  # noqa: PLC0415
+
     url = settings.redis_url.get_secret_value()
     async with open_redis(url, name=name.replace(" ", "-"), timeout_s=settings.redis_timeout_s) as client:
         yield RedisSignalStore(client)
@@ -122,54 +127,6 @@ class _OpeningBlockReader:
         if not self._opening.done():
             raise TransientError("the block store is not connected yet")
         return self._opening.result()
-
-
-async def _connected_block_store(cluster: CqlCluster, stack: AsyncExitStack) -> BlockStore:
-    """A store whose session `stack` closes."""
-    while True:
-        async with AsyncExitStack() as attempt:
-            try:
-                session = await attempt.enter_async_context(open_session(cluster))
-                store = await CqlBlockStore.prepared(session)
-            except TransientError as error:
-                _log.warning("the block store is not ready yet: %s", error)
-            else:
-                stack.push_async_exit(attempt.pop_all())
-                return store
-        await asyncio.sleep(_CONNECT_AGAIN_AFTER_S)
-
-
-def cql_cluster(settings: Settings) -> CqlCluster:
-    """The cluster of the settings.
-
-    Raises:
-        InvalidInputError: a file of the TLS settings can't be used.
-
-    """
-    return CqlCluster(
-        contact_points=settings.scylla_contact_points,
-        port=settings.scylla_port,
-        keyspace=settings.scylla_keyspace,
-        replication_factor=settings.scylla_replication_factor,
-        local_dc=settings.scylla_local_dc,
-        username=settings.scylla_username,
-        password=settings.scylla_password.get_secret_value() if settings.scylla_password else None,
-        tls=_tls(settings) if settings.scylla_tls else None,
-        read_consistency=settings.scylla_read_consistency,
-        write_consistency=settings.scylla_write_consistency,
-        timeout_s=settings.scylla_timeout_s,
-        speculative_after_s=settings.scylla_speculative_ms / 1000,
-    )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.scylla_tls_ca_file)
-        if settings.scylla_tls_cert_file is not None:
-            context.load_cert_chain(settings.scylla_tls_cert_file, settings.scylla_tls_key_file)
-    except OSError as error:
-        raise InvalidInputError(f"SCYLLA_TLS_CA_FILE, _CERT_FILE or _KEY_FILE: {error}") from error
-    return context
 
 
 async def lazy_client(settings: Settings) -> Client:
