@@ -45,7 +45,7 @@ class CountExperiments:
         self, connection: Connection, experiments: Sequence[Experiment], interactions: Sequence[Interaction]
     ) -> None:
         touched = _touched(experiments, interactions)
-        days = touched.misassigned
+        days = touched.notes
         if touched.accounts:
             accounts = await self._store.locked_accounts(connection, list(touched.accounts))
             for key, account in accounts.items():
@@ -62,7 +62,8 @@ class _Touched:
 
     accounts: dict[InExperiment, tuple[list[int], list[Outcome]]]
     """When it got answers, and what it did."""
-    misassigned: dict[ArmDay, Tally]
+    notes: dict[ArmDay, Tally]
+    """What is noted of answers, whatever becomes of their accounts."""
 
 
 def _touched(experiments: Sequence[Experiment], interactions: Sequence[Interaction]) -> _Touched:
@@ -71,7 +72,7 @@ def _touched(experiments: Sequence[Experiment], interactions: Sequence[Interacti
     for experiment in experiments:
         for account_id in exposures.keys() | outcomes.keys():
             arm = arm_of(experiment, account_id)
-            answers = _answers(experiment, arm, exposures.get(account_id, ()), touched.misassigned)
+            answers = _answers(experiment, arm, exposures.get(account_id, ()), touched.notes)
             if arm is None:
                 continue
             done = [
@@ -85,20 +86,25 @@ def _touched(experiments: Sequence[Experiment], interactions: Sequence[Interacti
 
 
 def _answers(
-    experiment: Experiment, arm: Arm | None, exposures: Iterable[Exposure], misassigned: dict[ArmDay, Tally]
+    experiment: Experiment, arm: Arm | None, exposures: Iterable[Exposure], notes: dict[ArmDay, Tally]
 ) -> list[int]:
-    """When the account got answers by its arm. Those that name another arm are noted: nothing of ours gives them."""
+    """When the account got answers by its arm. Fallbacks among them are noted, and answers that name another arm:
+    nothing of ours gives them.
+    """
     answers = []
     for one in exposures:
         named = one.arms.get(experiment.name)
         if named is None or not _is_on(experiment, one.occurred_at):
             continue
+        day = date_of(day_of(one.occurred_at))
         if arm is not None and named == arm.name:
             answers.append(one.occurred_at)
+            if not one.is_by(arm.model):
+                notes.setdefault(ArmDay(experiment.name, day, named), Tally()).fallbacks += 1
             continue
         first, *others = (known.name for known in experiment.plan.arms)
-        place = ArmDay(experiment.name, date_of(day_of(one.occurred_at)), named if named in others else first)
-        misassigned.setdefault(place, Tally()).misassigned += 1
+        place = ArmDay(experiment.name, day, named if named in others else first)
+        notes.setdefault(place, Tally()).misassigned += 1
     return answers
 
 

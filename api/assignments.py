@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from api.metrics import ACCEPTED, EXPOSURES_LOST
-from domain.errors import FootfallError
+from domain.errors import FootfallError, InvalidInputError
 from domain.experiment import Assignment, Experiment
 from domain.ids import new_id_bytes
 from domain.interaction import CATEGORY, Interaction
 from domain.outcomes import EXPOSURE
+from domain.recommendations import Answer
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
 from intake.ledger import LedgerDays, now_us
@@ -40,6 +41,26 @@ class Assignments:
         """The account's arms, of the experiment that was started first first. No two change the same."""
         return assign(self._running, account_id) if self._running else []
 
+    def force(self, own: Sequence[Assignment], header: str) -> list[Assignment]:
+        """The arms that a request's header names, as an answer's does, and of other experiments the account's own.
+
+        Raises:
+            InvalidInputError: there is no such arm of a running experiment, or one is named twice.
+
+        """
+        named = dict(_named(header))
+        forced = []
+        for experiment in self._running:
+            name = named.pop(experiment.name, None)
+            arms = [arm for arm in experiment.plan.arms if arm.name == name]
+            if name is not None and not arms:
+                raise InvalidInputError(f"the experiment {experiment.name!r} has no arm {name!r}")
+            forced += [Assignment(experiment.name, arm) for arm in arms]
+            forced += [one for one in own if one.experiment == experiment.name and name is None]
+        if named:
+            raise InvalidInputError(f"no experiment {', '.join(named)} is running")
+        return forced
+
     async def refresh(self) -> None:
         self._running = await self._store.running()
 
@@ -51,6 +72,17 @@ class Assignments:
             except FootfallError as error:
                 _log.warning("the running experiments could not be read: %s", error)
             await asyncio.sleep(REFRESH_S)
+
+
+def _named(header: str) -> Iterator[tuple[str, str]]:
+    """Experiment and arm of each part of a header."""
+    seen = set()
+    for part in header.split(","):
+        experiment, separator, arm = part.strip().partition(":")
+        if not separator or experiment in seen:
+            raise InvalidInputError("not of the form fresher:new, wider:control")
+        seen.add(experiment)
+        yield experiment, arm
 
 
 class Exposures:
@@ -66,14 +98,16 @@ class Exposures:
         self._days = days
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def record(self, account_id: str, recommendation_id: str, place: str, assignments: Sequence[Assignment]) -> None:
+    def record(
+        self, account_id: str, recommendation_id: str, place: str, assignments: Sequence[Assignment], answer: Answer
+    ) -> None:
         """`place` is where the answer stands: homepage, similar …; at most 128 characters."""
         if not assignments:
             return
         if len(self._under_way) >= _MOST_UNDER_WAY:
             EXPOSURES_LOST.inc()
             return
-        one = exposure(account_id, recommendation_id, place, assignments, now_us())
+        one = exposure(account_id, recommendation_id, place, assignments, now_us(), answer)
         task = asyncio.create_task(self._record(one), name="exposure")
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -95,13 +129,21 @@ class Exposures:
 
 
 def exposure(
-    account_id: str, recommendation_id: str, place: str, assignments: Sequence[Assignment], occurred_at: int
+    account_id: str,
+    recommendation_id: str,
+    place: str,
+    assignments: Sequence[Assignment],
+    occurred_at: int,
+    answer: Answer,
 ) -> Interaction:
     """One answer, to an account in these arms, as an interaction; `occurred_at` in microseconds since the epoch."""
-    metadata = {
+    metadata: dict[str, object] = {
         "recommendation_id": recommendation_id,
         "experiments": {one.experiment: one.arm.name for one in assignments},
+        "rung": answer.rung,
     }
+    if answer.model_version is not None:
+        metadata["model_version"] = answer.model_version
     return Interaction(
         new_id_bytes(),
         account_id,

@@ -1,7 +1,6 @@
 """The bodies of GET /experiments."""
 
 from datetime import date
-from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -13,7 +12,7 @@ class ArmOut(BaseModel):
     name: str
     weight: int = Field(description="Percent of the experiment's accounts.")
     model: str | None = Field(description="A version of the model; null: the one that all others get.")
-    rules: dict[str, Any] = Field(description="Business rules in place of those of the configuration.")
+    rules: dict[str, float] = Field(description="Business rules in place of those of the configuration.")
 
 
 class _ExperimentOut(BaseModel):
@@ -63,11 +62,14 @@ class AgainstControlOut(BaseModel):
 class ArmFiguresOut(ArmOut):
     accounts: int = Field(description="That got an answer.")
     answers: int
+    fallbacks: int = Field(description="Answers that the arm's model and rules were not behind. They count.")
     clicks: int
     converted: int = Field(description="Accounts with a purchase.")
     purchases: int
+    attributed_purchases: int = Field(description="Those that carry the recommendation_id of an answer.")
     unpriced: int = Field(description="Purchases without an amount that counts.")
     revenue: float
+    attributed_revenue: float = Field(description="Of the attributed purchases.")
     misassigned: int = Field(description="Answers that named another arm than the account's; they do not count.")
     ctr: EstimateOut = Field(description="Clicks an answer.")
     conversion: EstimateOut = Field(description="Accounts with a purchase, as a share of all.")
@@ -87,10 +89,13 @@ class ArmDayOut(BaseModel):
     arm: str
     accounts: int = Field(description="That got their first answer on that day.")
     answers: int
+    fallbacks: int
     clicks: int
     converted: int
     purchases: int
+    attributed_purchases: int
     revenue: float
+    attributed_revenue: float
 
 
 class ExperimentOut(_ExperimentOut):

@@ -94,12 +94,14 @@ def described(one: Experiment) -> dict[str, Any]:
     }
 
 
-_DAILY = ("accounts", "answers", "clicks", "converted", "purchases")
+_DAILY = ("accounts", "answers", "fallbacks", "clicks", "converted", "purchases", "attributed_purchases")
 _TOTAL = (*_DAILY, "unpriced", "misassigned")
+_AMOUNTS = ("revenue", "attributed_revenue")
 
 
 def _counts(tally: Tally, names: Iterable[str]) -> dict[str, Any]:
-    return {**{name: getattr(tally, name) for name in names}, "revenue": tally.revenue / MILLIONTHS}
+    counts = {name: getattr(tally, name) for name in names}
+    return counts | {name: getattr(tally, name) / MILLIONTHS for name in _AMOUNTS}
 
 
 def _arm(one: ArmReport) -> dict[str, Any]:

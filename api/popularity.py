@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.choosing import Excluded, ExcludeSeen, InCategory, InStock
+from api.choosing import NO_NUL, Excluded, ExcludeSeen, InCategory, InStock
 from api.cursors import read_cursor, write_cursor
 from api.paths import know_text_in_paths
 from api.problems import Problem, invalid
@@ -49,7 +49,8 @@ async def top_products(
     category: InCategory = None,
     in_stock: InStock = False,
     account_id: Annotated[
-        str | None, Query(min_length=1, max_length=MAX_ID, description="Whose `exclude_seen`, `exclude_bought`.")
+        str | None,
+        Query(min_length=1, max_length=MAX_ID, pattern=NO_NUL, description="Whose `exclude_seen`, `exclude_bought`."),
     ] = None,
     exclude_seen: ExcludeSeen = False,
     exclude_bought: Annotated[bool, Query(description="Leave out what the account bought.")] = False,

@@ -30,6 +30,7 @@ from domain.experiment import Experiment, Metric, Plan
 from domain.ids import new_id, new_id_bytes
 from domain.interaction import Interaction
 from domain.outcomes import EXPOSURE, PURCHASE
+from domain.recommendations import Answer
 from domain.week import date_of, day_of
 from intake.ledger import LedgerPartitions, now_us
 from intake.log import IntakeLog, IntakeRow, NewInteraction
@@ -146,7 +147,8 @@ def _one(picker: random.Random, experiments: list[Experiment]) -> Interaction:
     account = f"account {picker.randrange(_ACCOUNTS)}"
     (kind,) = picker.choices(list(_KINDS), list(_KINDS.values()))
     if kind == EXPOSURE:
-        return exposure(account, "r1", "homepage", assign(experiments, account), now_us())
+        answer = Answer("ranked", [], "20261121-020000")
+        return exposure(account, "r1", "homepage", assign(experiments, account), now_us(), answer)
     metadata = {"click": '{"recommendation_id":"r1"}', PURCHASE: '{"price":"12.50"}'}.get(kind)
     event_type = "view" if kind == "click" else kind
     return Interaction(new_id_bytes(), account, event_type, "Product", "p1", now_us(), metadata=metadata)

@@ -1,10 +1,10 @@
 """Experiments: arms that accounts are divided among, and what each arm changes in their recommendations."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,6 +20,10 @@ NAME = r"[a-z][a-z0-9_-]{0,63}"
 """Of experiments and arms: both stand in a header, as name:arm."""
 
 _MOST_ARMS = 10
+MOST_MODELS = 3
+"""Of one plan: each is held in memory beside the current one while the experiment runs, and no two that name models
+run at the same time."""
+
 _name = re.compile(NAME, re.ASCII)
 
 
@@ -29,7 +33,7 @@ class Arm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Percent of the experiment's accounts."""
     model: Annotated[str, msgspec.Meta(min_length=1, max_length=128)] | None = None
     """A version of the model; None: the one that all others get."""
-    rules: dict[str, Any] = {}
+    rules: dict[str, float] = {}
     """Business rules in place of those of the configuration, by their names there."""
 
     def __post_init__(self) -> None:
@@ -56,13 +60,21 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("two arms have the same name")
         if sum(arm.weight for arm in self.arms) != PERCENT:
             raise ValueError(f"the weights of the arms must add up to {PERCENT}")
+        if len(self.models) > MOST_MODELS:
+            raise ValueError(f"the arms name more than {MOST_MODELS} models, all of which would be held in memory")
         if self.currency is not None and self.currency not in CURRENCIES:
             raise ValueError("currency: not an ISO 4217 currency code")
 
     @property
+    def models(self) -> frozenset[str]:
+        """The versions that its arms name."""
+        return frozenset(arm.model for arm in self.arms if arm.model is not None)
+
+    @property
     def changes(self) -> frozenset[str]:
         """The names of what its arms change."""
-        return frozenset(key for arm in self.arms for key in (*arm.rules, *(["model"] if arm.model else [])))
+        rules = frozenset(name for arm in self.arms for name in arm.rules)
+        return rules | {"model"} if self.models else rules
 
 
 def _check_name(name: str) -> None:
@@ -99,6 +111,16 @@ class Assignment:
 
     def __str__(self) -> str:
         return f"{self.experiment}:{self.arm.name}"
+
+
+def model_of(assignments: Iterable[Assignment]) -> str | None:
+    """The version that an account's arms name. At most one does: no two running experiments change the same."""
+    return next((one.arm.model for one in assignments if one.arm.model is not None), None)
+
+
+def rules_of(assignments: Iterable[Assignment]) -> dict[str, float]:
+    """The rules that an account's arms change."""
+    return {name: value for one in assignments for name, value in one.arm.rules.items()}
 
 
 def header_value(assignments: Sequence[Assignment]) -> str:

@@ -15,6 +15,7 @@ from operator import attrgetter
 import msgspec
 
 from domain.interaction import Interaction
+from domain.recommendations import BY_THE_MODEL
 from domain.week import date_of, day_of
 
 EXPOSURE = "recommendation_exposure"
@@ -45,6 +46,8 @@ class Outcome(msgspec.Struct, frozen=True, array_like=True):
     amount: int | None = None
     """Price times quantity, in millionths; None where it has none that counts."""
     currency: str | None = None
+    attributed: bool = False
+    """Whether it carries the recommendation_id of an answer; a click always does."""
 
 
 class Exposure(msgspec.Struct, frozen=True):
@@ -53,6 +56,15 @@ class Exposure(msgspec.Struct, frozen=True):
     occurred_at: int
     arms: Mapping[str, str]
     """Experiment → arm, as the answer was given."""
+    rung: str | None = None
+    """What it stood on; None where who sent this does not say."""
+    model_version: str | None = None
+
+    def is_by(self, model: str | None) -> bool:
+        """Whether an arm of this model was behind the answer, and not a fallback."""
+        if self.rung is None:
+            return True
+        return self.rung in BY_THE_MODEL and model in {None, self.model_version}
 
 
 @dataclass(slots=True)
@@ -70,6 +82,10 @@ class Tally:
     """Purchases without an amount that counts."""
     revenue: int = 0
     """In millionths."""
+    attributed_purchases: int = 0
+    """Those that carry the recommendation_id of an answer."""
+    attributed_revenue: int = 0
+    """In millionths."""
     answers_squared: int = 0
     clicks_squared: int = 0
     answers_clicks: int = 0
@@ -77,6 +93,8 @@ class Tally:
     """In square millionths."""
     misassigned: int = 0
     """Answers that named another arm than the account's; they do not count."""
+    fallbacks: int = 0
+    """Answers that the arm's model and rules were not behind. They count: who gets them is part of what an arm is."""
 
     def add(self, other: "Tally") -> None:
         for name in self.__slots__:
@@ -102,6 +120,8 @@ class _Known(msgspec.Struct):
     """The keys of metadata that matter here; the front door has checked them."""
 
     recommendation_id: str | None = None
+    rung: str | None = None
+    model_version: str | None = None
     price: Decimal | None = None
     quantity: int = 1
     currency: str | None = None
@@ -119,18 +139,22 @@ def touches_of(
     outcomes: dict[str, list[Outcome]] = {}
     for one in interactions:
         if one.event_type == EXPOSURE:
-            arms = _known(one).experiments
-            exposures.setdefault(one.account_id, []).append(Exposure(one.occurred_at, arms))
+            exposures.setdefault(one.account_id, []).append(_exposure(one))
         elif one.event_type == PURCHASE:
             outcomes.setdefault(one.account_id, []).append(_purchase(one))
         elif one.event_type in CLICKS and _is_of_an_answer(one):
-            outcomes.setdefault(one.account_id, []).append(Outcome(one.occurred_at, 1, 0))
+            outcomes.setdefault(one.account_id, []).append(Outcome(one.occurred_at, 1, 0, attributed=True))
     return exposures, outcomes
 
 
 def _is_of_an_answer(one: Interaction) -> bool:
     """Whether it came from an answer. Most interactions did not, and are not worth being parsed."""
     return one.metadata is not None and "recommendation_id" in one.metadata and bool(_known(one).recommendation_id)
+
+
+def _exposure(one: Interaction) -> Exposure:
+    known = _known(one)
+    return Exposure(one.occurred_at, known.experiments, known.rung, known.model_version)
 
 
 def _purchase(one: Interaction) -> Outcome:
@@ -140,7 +164,7 @@ def _purchase(one: Interaction) -> Outcome:
         exact = known.price * known.quantity
         if abs(exact) <= _MOST_AMOUNT:
             amount = round(exact * MILLIONTHS)
-    return Outcome(one.occurred_at, 0, 1, amount, known.currency)
+    return Outcome(one.occurred_at, 0, 1, amount, known.currency, bool(known.recommendation_id))
 
 
 def _known(one: Interaction) -> _Known:
@@ -156,7 +180,7 @@ def in_currency(outcome: Outcome, currency: str | None) -> Outcome:
     """The outcome as an experiment counts it that counts revenue in this currency."""
     if currency is None or outcome.amount is None or outcome.currency in {None, currency}:
         return outcome
-    return Outcome(outcome.occurred_at, outcome.clicks, outcome.purchases, None, outcome.currency)
+    return msgspec.structs.replace(outcome, amount=None)
 
 
 def count(account: AccountCount, answered_at: Sequence[int], outcomes: Sequence[Outcome]) -> dict[date, Tally]:
@@ -171,7 +195,11 @@ def count(account: AccountCount, answered_at: Sequence[int], outcomes: Sequence[
     for moment in answered_at:
         _add(account, days[day_of(moment)], answers=1)
     for one in _due(account, outcomes):
-        _add(account, days[day_of(one.occurred_at)], clicks=one.clicks, purchases=one.purchases, amount=one.amount)
+        tally = days[day_of(one.occurred_at)]
+        _add(account, tally, clicks=one.clicks, purchases=one.purchases, amount=one.amount)
+        if one.purchases and one.attributed:
+            tally.attributed_purchases += one.purchases
+            tally.attributed_revenue += one.amount or 0
     return {date_of(day): tally for day, tally in days.items()}
 
 

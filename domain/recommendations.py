@@ -9,6 +9,9 @@ Rung = Literal["ranked", "candidates", "defaults", "precomputed", "popular", "me
 """What an answer stands on, the best first: candidates put in order by the ranker; candidates by their own scores;
 ranked without knowing what the account did; made ahead; popular items; popular items as last seen."""
 
+BY_THE_MODEL: frozenset[Rung] = frozenset({"ranked", "candidates", "defaults"})
+"""Rungs on which an answer is by the model and the rules that were asked for."""
+
 MOST_ITEMS = 100
 USUAL_ITEMS = 50
 MOST_EXCLUDED = 1_000

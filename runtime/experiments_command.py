@@ -1,8 +1,7 @@
 """`footfall experiments`: recommendations tried out on a part of the accounts, and what comes of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -10,9 +9,11 @@ import typer
 from rich.table import Table
 
 from domain.errors import InvalidInputError
-from domain.experiment import PERCENT, Experiment, read_plan
+from domain.experiment import PERCENT, Experiment, Plan, read_plan
 from runtime.commands import connected_settings, console, errors
 from store.experiments import ExperimentStore
+from store.models import ModelRegistry
+from store.postgres import Pool
 
 app = typer.Typer(help="Recommendations tried out on a part of the accounts.", no_args_is_help=True)
 
@@ -60,12 +61,15 @@ def create(
     plan: Annotated[Path, typer.Argument(help="JSON: name, arms with weights, metric, alpha, currency.")],
 ) -> None:
     """Make a draft of a plan. Nothing is assigned before `start`."""
+    from recommend.postprocess import check_rules  # noqa: PLC0415  (it brings NumPy)
+
     try:
         document = plan.read_bytes()
     except OSError as error:
         raise InvalidInputError(f"{plan}: {error.strerror}") from error
     made = read_plan(document)
-    _with_store(lambda store: store.create(made))
+    check_rules(made)
+    _with_pool(lambda pool: _create(pool, made))
     console.print(f"{made.name} is a draft: `footfall experiments start {made.name}`", highlight=False)
 
 
@@ -90,20 +94,25 @@ def stop(name: Name) -> None:
     console.print(f"{name} is stopped", highlight=False)
 
 
+async def _create(pool: Pool, plan: Plan) -> None:
+    unknown = plan.models - await ModelRegistry(pool).known(plan.models)
+    if unknown:
+        raise InvalidInputError(f"there is no model {', '.join(sorted(unknown))}: see `footfall models list`")
+    await ExperimentStore(pool).create(plan)
+
+
 def _with_store(work: Callable[[ExperimentStore], Awaitable[_T]]) -> _T:
-    async def run() -> _T:
-        async with _store() as store:
-            return await work(store)
-
-    return asyncio.run(run())
+    return _with_pool(lambda pool: work(ExperimentStore(pool)))
 
 
-@asynccontextmanager
-async def _store() -> AsyncIterator[ExperimentStore]:
+def _with_pool(work: Callable[[Pool], Awaitable[_T]]) -> _T:
     from runtime.connections import open_pool  # noqa: PLC0415
 
-    async with open_pool(connected_settings(), "footfall experiments", 1) as pool:
-        yield ExperimentStore(pool)
+    async def run() -> _T:
+        async with open_pool(connected_settings(), "footfall experiments", 1) as pool:
+            return await work(pool)
+
+    return asyncio.run(run())
 
 
 def _list_table(found: list[Experiment]) -> Table:
@@ -117,9 +126,11 @@ def _list_table(found: list[Experiment]) -> Table:
 
 def _print_figures(found: Mapping[str, Any]) -> None:
     console.print(f"{found['name']} is {found['state']}, on {found['rollout']} % of the accounts", highlight=False)
-    table = Table("arm", "accounts", "answers", "clicks", "purchases", "clicks an answer", "conversion", "revenue")
+    counted = ("accounts", "answers", "fallbacks", "clicks", "purchases", "attributed_purchases")
+    names = (name.replace("attributed_purchases", "of answers") for name in counted)
+    table = Table("arm", *names, "clicks an answer", "conversion", "revenue")
     for arm in found["arms"]:
-        counts = [f"{arm[name]:,}" for name in ("accounts", "answers", "clicks", "purchases")]
+        counts = [f"{arm[name]:,}" for name in counted]
         estimates = [_estimate(arm[name], share=name != "revenue_per_account") for name in _METRICS.values()]
         table.add_row(arm["name"], *counts, *estimates)
     console.print(table)

@@ -49,7 +49,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[RecommenderState]:
         signals = await stack.enter_async_context(open_signal_store(settings, pool, _NAME))
         catalog = CatalogStore(pool)
         models = CurrentModel(
-            ModelRegistry(pool).current,
+            ModelRegistry(pool).served,
             lambda files: StockedModel(Model.from_folder(files), catalog),
             StockedModel.follow,
             cache_dir("models"),

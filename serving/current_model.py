@@ -1,8 +1,9 @@
-"""The model that answers: loaded beside the one that answers still, then put in its place."""
+"""The model that answers, and those that running experiments name: loaded beside what answers, then in its place."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -28,56 +29,88 @@ class Current(Generic[Loaded]):
 
 
 class CurrentModel(Generic[Loaded]):
-    """Follows the registry. Who has got a model goes on with it to the end of his answer, whatever is switched."""
+    """Follows the registry. Who has got a model goes on with it to the end of his answer, whatever is switched.
+
+    In memory at most: the current one, domain.experiment.MOST_MODELS of an experiment, and one that is being loaded.
+    """
 
     def __init__(
         self,
-        find: Callable[[], Awaitable[ModelVersion | None]],
+        find: Callable[[], Awaitable[Sequence[ModelVersion]]],
         load: Callable[[Path], Loaded],
         refresh: Callable[[Loaded], Awaitable[None]],
         cache: Path,
     ) -> None:
-        """`load` runs in a thread; `refresh` in the loop, before what is loaded answers and again and again after."""
+        """`find` says what is to be loaded, the current one first; `load` runs in a thread; `refresh` in the loop,
+        before what is loaded answers and again and again after.
+        """
         self._find = find
         self._load = load
         self._refresh = refresh
         self._cache = cache
         self._current: Current[Loaded] | None = None
+        self._loaded: dict[str, Current[Loaded]] = {}
+        """By version; the current one too."""
+        self._not_before: dict[str, float] = {}
+        """Versions that could not be loaded → when to try again, by time.monotonic."""
 
-    def get(self) -> Current[Loaded]:
-        """The model to answer with.
+    def get(self, version: str | None = None) -> Current[Loaded]:
+        """The model to answer with: of that version where it is loaded, else the current one.
 
         Raises:
             TransientError: none is loaded, or none has been trained yet.
 
         """
-        if self._current is None:
+        found = self._current if version is None else self._loaded.get(version, self._current)
+        if found is None:
             raise TransientError("there is no model yet: `footfall train` makes one")
-        return self._current
+        return found
 
     async def keep_following(self) -> None:
-        """Looks again and again until cancelled; what can't be loaded leaves the other one where it is."""
+        """Looks again and again until cancelled."""
         while True:
             try:
                 await self.follow()
             except TransientError as error:
                 _log.warning("models, or the catalog, could not be followed: %s", error)
             except Exception:
-                # Files that are cut off or of another version: the next switch brings others.
-                _log.exception("a model could not be loaded")
+                _log.exception("models could not be followed")
                 await asyncio.sleep(_AGAIN_AFTER_S)
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def follow(self) -> None:
-        """Loads the current model where that is not the one that answers; else refreshes the one that does."""
-        found = await self._find()
-        if found is not None and (self._current is None or self._current.version != found.version):
-            model = await asyncio.to_thread(self._fetch, found)
+        """Loads what is to be and is not, drops what need not be, refreshes the others. What can't be loaded is tried
+        again later, and leaves all others where they are.
+        """
+        wanted = await self._find()
+        for one in self._loaded.values():
+            await self._refresh(one.model)
+        for version in wanted:
+            loaded = self._loaded.get(version.version) or await self._tried(version)
+            if loaded is None:
+                continue
+            self._loaded[loaded.version] = loaded
+            if version.state == "current" and loaded is not self._current:
+                self._current = loaded
+                _log.info("model %s answers", loaded.version)
+        needed = {one.version for one in wanted} | ({self._current.version} if self._current else set())
+        self._loaded = {version: one for version, one in self._loaded.items() if version in needed}
+
+    async def _tried(self, wanted: ModelVersion) -> Current[Loaded] | None:
+        """The model, or None where it can't be loaded now."""
+        if time.monotonic() < self._not_before.get(wanted.version, 0):
+            return None
+        try:
+            model = await asyncio.to_thread(self._fetch, wanted)
             await self._refresh(model)
-            self._current = Current(found.version, model)
-            _log.info("model %s answers", found.version)
-        elif self._current is not None:
-            await self._refresh(self._current.model)
+        except Exception:
+            # Files that are gone, cut off or of another version, or a catalog that does not answer.
+            _log.exception("the model %s could not be loaded", wanted.version)
+            self._not_before[wanted.version] = time.monotonic() + _AGAIN_AFTER_S
+            return None
+        self._not_before.pop(wanted.version, None)
+        _log.info("model %s is loaded", wanted.version)
+        return Current(wanted.version, model)
 
     def _fetch(self, found: ModelVersion) -> Loaded:
         files = Artifacts(found.location).folder(MODEL).fetch(self._cache / found.version)

@@ -5,14 +5,14 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.actions import Action, Hidden
 from domain.errors import FootfallError
 from domain.recommendations import Answer, Ask, Rung
 from recommend.answer import Request
-from recommend.postprocess import Rules
+from recommend.postprocess import BOUNDS, Rules
 from recommend.recommend import arrange, explore, known_history, merge_for, rank, shown, sources, unranked
 from serving.current_model import CurrentModel
 from serving.metrics import RUNG_FAILURES
@@ -24,8 +24,6 @@ from store.signals import SignalStore, now_us
 _log = logging.getLogger(__name__)
 
 _READ_S = 0.05
-_NUMBERS = {field.name for field in fields(Rules) if field.type in {"float", "int", float, int}}
-
 
 _NOTHING_HIDDEN = Hidden()
 
@@ -59,7 +57,7 @@ class Engine:
             TransientError: there is no model.
 
         """
-        current = self._models.get()
+        current = self._models.get(ask.model_version)
         known = await self._read(ask.account_id)
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, _answer, current.model, current.version, ask, known, _with_numbers(self._rules, ask)
@@ -119,5 +117,5 @@ def _left_out(ask: Ask, known: _Known) -> frozenset[str]:
 
 def _with_numbers(rules: Rules, ask: Ask) -> Rules:
     """The rules of an answer: those configured, with what the request and its experiment say."""
-    changed: dict[str, Any] = {name: value for name, value in (ask.rules or {}).items() if name in _NUMBERS}
+    changed: dict[str, Any] = {name: value for name, value in (ask.rules or {}).items() if name in BOUNDS}
     return replace(rules, exclude_bought=ask.exclude_bought, **changed)

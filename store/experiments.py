@@ -203,7 +203,9 @@ def _account_row(key: InExperiment, one: AccountCount) -> tuple[object, ...]:
 
 
 _COLUMNS = [field.name for field in fields(Tally)]
-_NUMERIC = {"revenue", "answers_squared", "clicks_squared", "answers_clicks", "revenue_squared"}
+_NUMERIC = {
+    "revenue", "attributed_revenue", "answers_squared", "clicks_squared", "answers_clicks", "revenue_squared",
+}  # fmt: skip
 
 
 def _tally_row(tally: Tally) -> list[int | Decimal]:

@@ -59,28 +59,32 @@ WHERE a.account_id = k.account_id AND a.experiment = k.experiment;
 -- name: add_days
 -- Rows in order, so that two transactions never deadlock.
 INSERT INTO experiment_day AS d
-    (experiment, day, arm, accounts, answers, clicks, converted, purchases, unpriced, revenue, answers_squared,
-     clicks_squared, answers_clicks, revenue_squared, misassigned)
+    (experiment, day, arm, accounts, answers, clicks, converted, purchases, unpriced, revenue,
+     attributed_purchases, attributed_revenue, answers_squared, clicks_squared, answers_clicks, revenue_squared,
+     misassigned, fallbacks)
 SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
-                     $8::bigint[], $9::bigint[], $10::numeric[], $11::numeric[], $12::numeric[], $13::numeric[],
-                     $14::numeric[], $15::bigint[])
+                     $8::bigint[], $9::bigint[], $10::numeric[], $11::bigint[], $12::numeric[], $13::numeric[],
+                     $14::numeric[], $15::numeric[], $16::numeric[], $17::bigint[], $18::bigint[])
 ON CONFLICT (experiment, day, arm) DO UPDATE SET
-    accounts        = d.accounts + excluded.accounts,
-    answers         = d.answers + excluded.answers,
-    clicks          = d.clicks + excluded.clicks,
-    converted       = d.converted + excluded.converted,
-    purchases       = d.purchases + excluded.purchases,
-    unpriced        = d.unpriced + excluded.unpriced,
-    revenue         = d.revenue + excluded.revenue,
-    answers_squared = d.answers_squared + excluded.answers_squared,
-    clicks_squared  = d.clicks_squared + excluded.clicks_squared,
-    answers_clicks  = d.answers_clicks + excluded.answers_clicks,
-    revenue_squared = d.revenue_squared + excluded.revenue_squared,
-    misassigned     = d.misassigned + excluded.misassigned;
+    accounts             = d.accounts + excluded.accounts,
+    answers              = d.answers + excluded.answers,
+    clicks               = d.clicks + excluded.clicks,
+    converted            = d.converted + excluded.converted,
+    purchases            = d.purchases + excluded.purchases,
+    unpriced             = d.unpriced + excluded.unpriced,
+    revenue              = d.revenue + excluded.revenue,
+    attributed_purchases = d.attributed_purchases + excluded.attributed_purchases,
+    attributed_revenue   = d.attributed_revenue + excluded.attributed_revenue,
+    answers_squared      = d.answers_squared + excluded.answers_squared,
+    clicks_squared       = d.clicks_squared + excluded.clicks_squared,
+    answers_clicks       = d.answers_clicks + excluded.answers_clicks,
+    revenue_squared      = d.revenue_squared + excluded.revenue_squared,
+    misassigned          = d.misassigned + excluded.misassigned,
+    fallbacks            = d.fallbacks + excluded.fallbacks;
 
 -- name: days
-SELECT day, arm, accounts, answers, clicks, converted, purchases, unpriced, revenue, answers_squared, clicks_squared,
-       answers_clicks, revenue_squared, misassigned
+SELECT day, arm, accounts, answers, clicks, converted, purchases, unpriced, revenue, attributed_purchases,
+       attributed_revenue, answers_squared, clicks_squared, answers_clicks, revenue_squared, misassigned, fallbacks
 FROM experiment_day WHERE experiment = $1 ORDER BY day, arm;
 
 -- name: forget_waiting

@@ -1,5 +1,7 @@
 """The registry of models in PostgreSQL: which were trained, and which one answers."""
 
+from collections.abc import Collection
+
 import asyncpg
 import msgspec
 
@@ -60,6 +62,16 @@ class ModelRegistry:
         with translated_errors():
             row = await self._pool.fetchrow(_QUERIES["current"])
         return None if row is None else _model(row)
+
+    async def served(self) -> list[ModelVersion]:
+        """What is to be loaded to answer with: the current one first, then those that running experiments name."""
+        with translated_errors():
+            return [_model(row) for row in await self._pool.fetch(_QUERIES["served"])]
+
+    async def known(self, versions: Collection[str]) -> set[str]:
+        """Those of the versions that there are."""
+        with translated_errors():
+            return {row["version"] for row in await self._pool.fetch(_QUERIES["known"], list(versions))}
 
     async def newest(self, limit: int) -> list[ModelVersion]:
         with translated_errors():

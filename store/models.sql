@@ -18,6 +18,17 @@ RETURNING version;
 SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
 WHERE state = 'current';
 
+-- name: served
+-- The current one, and those that arms of running experiments name.
+SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
+WHERE state = 'current' OR version IN (
+    SELECT arm ->> 'model' FROM experiment, jsonb_array_elements(plan -> 'arms') AS arm
+    WHERE started_at IS NOT NULL AND stopped_at IS NULL)
+ORDER BY state <> 'current', version;
+
+-- name: known
+SELECT version FROM model WHERE version = ANY ($1::text[]);
+
 -- name: one
 SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
 WHERE version = $1;

@@ -30,20 +30,23 @@ CREATE INDEX experiment_account_waiting ON experiment_account (waiting_since) WH
 
 -- What an arm's accounts did on a UTC day. Squares and products are of accounts' totals; they add up over the days.
 CREATE TABLE experiment_day (
-    experiment      text COLLATE "C" NOT NULL,
-    day             date NOT NULL,
-    arm             text COLLATE "C" NOT NULL,
-    accounts        bigint NOT NULL,         -- with their first answer on that day
-    answers         bigint NOT NULL,
-    clicks          bigint NOT NULL,
-    converted       bigint NOT NULL,         -- accounts with a first purchase
-    purchases       bigint NOT NULL,
-    unpriced        bigint NOT NULL,         -- of these, without an amount that counts
-    revenue         numeric NOT NULL,        -- in whole millionths
-    answers_squared numeric NOT NULL,
-    clicks_squared  numeric NOT NULL,
-    answers_clicks  numeric NOT NULL,
-    revenue_squared numeric NOT NULL,
-    misassigned     bigint NOT NULL,         -- answers that named another arm than the account's
+    experiment           text COLLATE "C" NOT NULL,
+    day                  date NOT NULL,
+    arm                  text COLLATE "C" NOT NULL,
+    accounts             bigint NOT NULL,   -- with their first answer on that day
+    answers              bigint NOT NULL,
+    clicks               bigint NOT NULL,
+    converted            bigint NOT NULL,   -- accounts with a first purchase
+    purchases            bigint NOT NULL,
+    unpriced             bigint NOT NULL,   -- of these, without an amount that counts
+    revenue              numeric NOT NULL,  -- in whole millionths
+    attributed_purchases bigint NOT NULL,   -- of the purchases, with the recommendation_id of an answer
+    attributed_revenue   numeric NOT NULL,  -- in whole millionths
+    answers_squared      numeric NOT NULL,
+    clicks_squared       numeric NOT NULL,
+    answers_clicks       numeric NOT NULL,
+    revenue_squared      numeric NOT NULL,
+    misassigned          bigint NOT NULL,   -- answers that named another arm than the account's
+    fallbacks            bigint NOT NULL,   -- answers that the arm's model and rules were not behind
     PRIMARY KEY (experiment, day, arm)
 ) WITH (fillfactor = 70);

@@ -18,6 +18,7 @@ from domain.experiment import Arm, Assignment, Plan
 from domain.ids import new_id
 from domain.interaction import Interaction
 from domain.outcomes import MILLIONTHS, Tally
+from domain.recommendations import Answer
 from domain.week import date_of, day_of, to_us
 from intake.log import IntakeLog, IntakeRow, NewInteraction
 from store.blocks.postgres import PostgresBlockStore
@@ -25,7 +26,7 @@ from store.experiments import ArmDay, ExperimentStore, sums_by_arm
 from store.postgres import Connection, Pool
 from store.signals_postgres import PostgresSignalStore
 from tests.conftest import eventually
-from tests.experimenting import CONTROL, NEW, PLAN, accounts_of, answered, bought, clicked
+from tests.experimenting import CONTROL, NEW, PLAN, RANKED, accounts_of, answered, bought, clicked
 from tests.factories import interaction, now_us
 
 IN_CONTROL, IN_NEW = next(accounts_of("control")), next(accounts_of("new"))
@@ -121,6 +122,34 @@ async def test_what_accounts_with_an_answer_do_is_counted_for_their_arm(
             "revenue_squared": (25 * MILLIONTHS) ** 2,
         },
     }  # fmt: skip
+
+
+async def test_purchases_that_name_an_answer_are_its_own(
+    running: ExperimentStore, resources: Resources, pool: Pool
+) -> None:
+    await _apply(resources, bought(IN_NEW, "7", of_answer="r1", occurred_at=now_us() + MINUTE), answered(IN_NEW, NEW))
+    await _apply(
+        resources,
+        bought(IN_NEW, "3", of_answer="r1"),
+        bought(IN_NEW, "100"),
+        bought(IN_NEW, "1", of_answer="r1", currency="USD"),
+        clicked(IN_NEW),
+    )
+    sums = (await _sums(running, pool))["new"]
+    assert (sums["purchases"], sums["revenue"]) == (4, 220 * MILLIONTHS)
+    assert (sums["attributed_purchases"], sums["attributed_revenue"]) == (3, 20 * MILLIONTHS)
+
+
+async def test_answers_that_the_arm_was_not_behind_count_and_are_told(
+    running: ExperimentStore, resources: Resources, pool: Pool
+) -> None:
+    of_new = [Answer("ranked", [], "v1"), Answer("popular", []), Answer("precomputed", [], "v2"), RANKED]
+    of_control = [Answer("ranked", [], "v1"), Answer("memory", [])]
+    await _apply(resources, *(answered(IN_NEW, NEW, answer=one) for one in of_new))
+    await _apply(resources, *(answered(IN_CONTROL, CONTROL, answer=one) for one in of_control))
+    sums = await _sums(running, pool)
+    assert (sums["new"]["answers"], sums["new"]["fallbacks"]) == (4, 3)
+    assert (sums["control"]["answers"], sums["control"]["fallbacks"]) == (2, 1)
 
 
 async def test_what_is_run_again_is_counted_once(running: ExperimentStore, resources: Resources, pool: Pool) -> None:
@@ -234,7 +263,18 @@ def _plainly(interactions: Sequence[Interaction], accounts: Sequence[str]) -> di
         arm = "control" if '"control"' in (answers[0].metadata or "") else "new"
         n = len(answers)
         sums[arm].add(
-            Tally(1, n, clicks, bool(prices), len(prices), 0, revenue, n**2, clicks**2, n * clicks, revenue**2)
+            Tally(
+                accounts=1,
+                answers=n,
+                clicks=clicks,
+                converted=bool(prices),
+                purchases=len(prices),
+                revenue=revenue,
+                answers_squared=n**2,
+                clicks_squared=clicks**2,
+                answers_clicks=n * clicks,
+                revenue_squared=revenue**2,
+            )
         )
     return {arm: {key: value for key, value in asdict(tally).items() if value} for arm, tally in sums.items()}
 

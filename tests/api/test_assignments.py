@@ -9,10 +9,10 @@ import pytest
 
 from api.assignments import Assignments, Exposures
 from api.metrics import EXPOSURES_LOST
-from domain.errors import TransientError
-from domain.experiment import header_value
+from domain.errors import InvalidInputError, TransientError
+from domain.experiment import Arm, Assignment, Plan, header_value, model_of, rules_of
 from domain.ids import new_id
-from domain.outcomes import touches_of
+from domain.outcomes import Exposure, touches_of
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
 from intake.dispatch import Dispatcher
@@ -23,7 +23,7 @@ from store.blocks.postgres import PostgresBlockStore
 from store.experiments import ExperimentStore
 from store.postgres import Pool
 from tests.conftest import eventually
-from tests.experimenting import CONTROL, NEW, PLAN, accounts_of
+from tests.experimenting import CONTROL, NEW, PLAN, RANKED, accounts_of
 
 
 async def test_an_account_gets_its_arm_of_what_runs(pool: Pool) -> None:
@@ -39,9 +39,38 @@ async def test_an_account_gets_its_arm_of_what_runs(pool: Pool) -> None:
     assert assignments.assign(in_control) == [CONTROL]
     assert assignments.assign(in_new) == [NEW]
     assert header_value(assignments.assign(in_new)) == "fresher:new"
+    assert model_of(assignments.assign(in_new)) == "v2"
+    assert model_of(assignments.assign(in_control)) is None
     await store.stop(PLAN.name)
     await assignments.refresh()
     assert assignments.assign(in_new) == []
+
+
+async def test_a_header_changes_the_arms_that_it_names_and_no_others(pool: Pool) -> None:
+    store = ExperimentStore(pool)
+    assignments = Assignments(store)
+    wider = Plan("wider", [Arm("control", 50), Arm("new", 50, rules={"diversity": 0.5, "exploration": 0.1})])
+    for plan in (PLAN, wider):
+        await store.create(plan)
+        await store.start(plan.name, 100)
+    await assignments.refresh()
+    account = next(one for one in accounts_of("new", experiment="wider") if assignments.assign(one)[0] == CONTROL)
+    own = assignments.assign(account)
+    assert rules_of(own) == {"diversity": 0.5, "exploration": 0.1}
+    assert assignments.force(own, "fresher:new") == [NEW, own[1]]
+    assert assignments.force(own, "wider:control,fresher:new") == [NEW, Assignment("wider", wider.arms[0])]
+    assert assignments.force(own, header_value(own)) == own
+    assert assignments.force([], "wider:new") == [own[1]]
+    for header, why in (
+        ("fresher", "not of the form"),
+        ("", "not of the form"),
+        ("fresher:new, fresher:control", "not of the form"),
+        ("fresher:newest", "'fresher' has no arm 'newest'"),
+        ("fresher:", "'fresher' has no arm ''"),
+        ("fresher:new, unheard-of:new", "no experiment unheard-of is running"),
+    ):
+        with pytest.raises(InvalidInputError, match=why):
+            assignments.force(own, header)
 
 
 async def test_what_is_known_goes_on_while_the_store_does_not_answer(
@@ -125,8 +154,8 @@ def _lost() -> float:
 async def test_an_answer_does_not_wait_and_is_recorded(recording: Recording) -> None:
     """The log is held up, and `record` has long returned."""
     before = now_us()
-    recording.exposures.record("alice", "r1", "homepage", [NEW])
-    recording.exposures.record("bob", "r2", "similar", [])
+    recording.exposures.record("alice", "r1", "homepage", [NEW], RANKED)
+    recording.exposures.record("bob", "r2", "similar", [], RANKED)
     recording.log.let_go.set()
     await recording.exposures.drain()
     await recording.dispatcher.drain()
@@ -135,10 +164,12 @@ async def test_an_answer_does_not_wait_and_is_recorded(recording: Recording) -> 
     assert (one.account_id, one.event_type, one.ref_type, one.ref_id) == (
         "alice", "recommendation_exposure", "Category", "homepage",
     )  # fmt: skip
-    assert msgspec.json.decode(one.metadata or "") == {"recommendation_id": "r1", "experiments": {"fresher": "new"}}
+    assert msgspec.json.decode(one.metadata or "") == {
+        "recommendation_id": "r1", "experiments": {"fresher": "new"}, "rung": "ranked", "model_version": "v2",
+    }  # fmt: skip
     assert before <= one.occurred_at <= now_us()
     exposures, _ = touches_of([one])
-    assert exposures["alice"][0].arms == {"fresher": "new"}
+    assert exposures["alice"] == [Exposure(one.occurred_at, {"fresher": "new"}, "ranked", "v2")]
     assert recording.backlog.events == 1
 
 
@@ -146,7 +177,7 @@ async def test_what_can_not_be_recorded_is_counted_as_lost(recording: Recording)
     lost = _lost()
     recording.log.down = True
     recording.log.let_go.set()
-    recording.exposures.record("alice", "r1", "homepage", [NEW])
+    recording.exposures.record("alice", "r1", "homepage", [NEW], RANKED)
     await recording.exposures.drain()
     assert _lost() == lost + 1
 
@@ -157,7 +188,7 @@ async def test_more_than_can_be_recorded_are_not_heaped_up(
     lost = _lost()
     monkeypatch.setattr("api.assignments._MOST_UNDER_WAY", 3)
     for number in range(5):
-        recording.exposures.record(f"a{number}", str(new_id()), "homepage", [NEW])
+        recording.exposures.record(f"a{number}", str(new_id()), "homepage", [NEW], RANKED)
     assert _lost() == lost + 2
     recording.log.let_go.set()
     await recording.exposures.drain()

@@ -1,6 +1,7 @@
 """Experiments from their plan to their figures: by the command line, the intake and GET /experiments."""
 
 import json
+from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.experimenting import accounts_of
+from tests.experimenting import accounts_of, experiment_store
 from tests.factories import body
 from tests.stack import Stack, footfall, footfall_says
 
@@ -17,13 +18,16 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def plan(tmp_path: Path) -> Json:
-    """A plan that changes something of its own, so that it may run beside other tests' ones."""
+async def plan(stack: Stack, tmp_path: Path) -> AsyncIterator[Json]:
+    """A plan whose arms do not differ, so that it may run beside other tests' ones."""
     name = f"try-{uuid4().hex[:12]}"
-    arms = [{"name": "control", "weight": 50}, {"name": "new", "weight": 50, "rules": {name: 1}}]
+    arms = [{"name": "control", "weight": 50}, {"name": "new", "weight": 50}]
     document = {"name": name, "arms": arms, "currency": "EUR"}
     (tmp_path / "plan.json").write_text(json.dumps(document))
-    return document
+    yield document
+    async with experiment_store(stack) as store:
+        if any(one.name == name for one in await store.running()):
+            await store.stop(name)
 
 
 async def _record(http: httpx.AsyncClient, *events: Json) -> None:
@@ -123,6 +127,26 @@ async def test_a_plan_that_breaks_a_rule_is_refused(stack: Stack, plan: Json, tm
     assert (refused.code, "must add up to 100" in refused.err) == (1, True)
     nowhere = await footfall(stack, "experiments", "create", str(tmp_path / "nowhere.json"))
     assert (nowhere.code, "No such file" in nowhere.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"rules": {"fresness": 0.3}}, "arm 'new': there is no rule 'fresness'; there are freshness, "),
+        ({"rules": {"diversity": 1.5}}, "arm 'new': diversity is 1.5, and must be from 0 to 1"),
+        ({"rules": {"diversity": "much"}}, "at `$.arms[1].rules"),
+        ({"model": "20000101-000000"}, "there is no model 20000101-000000: see `footfall models list`"),
+    ],
+)
+async def test_an_arm_that_no_answer_can_be_made_by_is_refused(
+    stack: Stack, http: httpx.AsyncClient, plan: Json, tmp_path: Path, change: Json, why: str
+) -> None:
+    plan["arms"][1] |= change
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    refused = await footfall(stack, "experiments", "create", str(tmp_path / "plan.json"))
+    assert refused.code == 1
+    assert why in refused.err
+    assert (await http.get(f"/experiments/{plan['name']}")).status_code == 404
 
 
 async def test_pages_of_experiments(stack: Stack, http: httpx.AsyncClient, plan: Json, tmp_path: Path) -> None:

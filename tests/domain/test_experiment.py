@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.errors import InvalidInputError
-from domain.experiment import Arm, Assignment, Experiment, encode_plan, header_value, read_plan
+from domain.experiment import (
+    Arm,
+    Assignment,
+    Experiment,
+    Plan,
+    encode_plan,
+    header_value,
+    model_of,
+    read_plan,
+    rules_of,
+)
 
 PLAN = (
     b'{"name": "fresher", "arms": [{"name": "control", "weight": 90}, {"name": "new", "weight": 10, "model": "v2", '
@@ -38,12 +48,30 @@ def test_a_plan_is_read_as_it_was_written() -> None:
         (b'"alpha": 0.01', b'"alpha": 0', "alpha"),
         (b'"currency": "EUR"', b'"currency": "EURO"', "ISO 4217"),
         (b'"model": "v2"', b'"modell": "v2"', "modell"),
+        (b'"freshness": 0.2', b'"freshness": "0.2"', "arms"),
+        (b'"freshness": 0.2', b'"freshness": true', "arms"),
         (b'"rules"', b"rules", "malformed"),
     ],
 )
 def test_a_plan_that_breaks_a_rule_is_refused_and_says_why(old: bytes, new: bytes, why: str) -> None:
     with pytest.raises(InvalidInputError, match=why):
         read_plan(PLAN.replace(old, new))
+
+
+def test_a_plan_names_three_models_at_the_most() -> None:
+    arms = [Arm("control", 60), *(Arm(f"new-{number}", 10, model=f"v{number}") for number in range(3))]
+    assert Plan("fresher", [*arms, Arm("again", 10, model="v1")]).models == {"v0", "v1", "v2"}
+    with pytest.raises(ValueError, match="more than 3 models"):
+        Plan("fresher", [*arms, Arm("another", 10, model="v3")])
+
+
+def test_an_answer_is_by_all_arms_together() -> None:
+    assigned = [
+        Assignment("fresher", Arm("new", 50, rules={"freshness": 0.3})),
+        Assignment("older", Arm("new", 50, model="v1", rules={"diversity": 0})),
+    ]
+    assert (model_of(assigned), rules_of(assigned)) == ("v1", {"freshness": 0.3, "diversity": 0})
+    assert (model_of(assigned[:1]), rules_of([])) == (None, {})
 
 
 def test_the_state_is_told_by_the_times() -> None:

@@ -25,12 +25,12 @@ from tests.factories import interaction
 DAY = 86_400_000_000
 
 
-def _purchase(occurred_at: int, amount: int | None = 10) -> Outcome:
-    return Outcome(occurred_at, 0, 1, amount)
+def _purchase(occurred_at: int, amount: int | None = 10, *, attributed: bool = False) -> Outcome:
+    return Outcome(occurred_at, 0, 1, amount, attributed=attributed)
 
 
 def _click(occurred_at: int) -> Outcome:
-    return Outcome(occurred_at, 1, 0)
+    return Outcome(occurred_at, 1, 0, attributed=True)
 
 
 def _total(days: dict[date, Tally], *more: dict[date, Tally]) -> Tally:
@@ -60,6 +60,8 @@ def _with_metadata(metadata: str | None, **fields: Any) -> Interaction:
         ("purchase", '{"price":-5}', _purchase(7, -5_000_000)),
         ("purchase", '{"price":"1000000000"}', _purchase(7, 10**15)),
         ("purchase", '{"price":"1000000000.01"}', _purchase(7, None)),
+        ("purchase", '{"recommendation_id":"r","price":"2"}', _purchase(7, 2_000_000, attributed=True)),
+        ("purchase", '{"recommendation_id":"","price":"2"}', _purchase(7, 2_000_000)),
         ("purchase", '{"price":"NaN"}', _purchase(7, None)),
         ("purchase", '{"price":[1]}', _purchase(7, None)),
     ],
@@ -76,10 +78,38 @@ def test_an_exposure_names_its_arms() -> None:
             '{"recommendation_id":"r","experiments":{"fresher":"new"}}', event_type="recommendation_exposure"
         ),
         _with_metadata('{"experiments":["fresher"]}', event_type="recommendation_exposure", account_id="bob"),
+        _with_metadata(
+            '{"experiments":{},"rung":"ranked","model_version":"v2"}',
+            event_type="recommendation_exposure",
+            account_id="carl",
+        ),
     ]
     exposures, outcomes = touches_of(sent)
-    assert exposures == {"alice": [Exposure(7, {"fresher": "new"})], "bob": [Exposure(7, {})]}
+    assert exposures == {
+        "alice": [Exposure(7, {"fresher": "new"})],
+        "bob": [Exposure(7, {})],
+        "carl": [Exposure(7, {}, "ranked", "v2")],
+    }
     assert outcomes == {}
+
+
+@pytest.mark.parametrize(
+    ("rung", "version", "model", "by_it"),
+    [
+        ("ranked", "v2", "v2", True),
+        ("defaults", "v2", "v2", True),
+        ("candidates", "v1", None, True),
+        ("ranked", "v1", "v2", False),
+        ("precomputed", "v2", "v2", False),
+        ("popular", None, None, False),
+        ("memory", None, None, False),
+        (None, None, "v2", True),
+    ],
+)
+def test_an_answer_is_by_an_arm_or_a_fallback(
+    rung: str | None, version: str | None, model: str | None, *, by_it: bool
+) -> None:
+    assert Exposure(7, {}, rung, version).is_by(model) is by_it
 
 
 def test_amounts_of_another_currency_do_not_count() -> None:
@@ -124,7 +154,10 @@ def test_of_what_waits_the_newest_is_kept() -> None:
 
 _MOMENTS = st.integers(0, 5 * DAY)
 _OUTCOMES = st.lists(
-    st.one_of(_MOMENTS.map(_click), st.builds(_purchase, _MOMENTS, st.none() | st.integers(-(10**15), 10**15))),
+    st.one_of(
+        _MOMENTS.map(_click),
+        st.builds(_purchase, _MOMENTS, st.none() | st.integers(-(10**15), 10**15), attributed=st.booleans()),
+    ),
     max_size=30,
 )
 
@@ -161,6 +194,8 @@ def _plainly(answers: list[int], outcomes: list[Outcome]) -> Tally:
         purchases=len(purchases),
         unpriced=sum(one.amount is None for one in purchases),
         revenue=revenue,
+        attributed_purchases=sum(one.attributed for one in purchases),
+        attributed_revenue=sum(one.amount or 0 for one in purchases if one.attributed),
         answers_squared=len(answers) ** 2,
         clicks_squared=clicks**2,
         answers_clicks=len(answers) * clicks,

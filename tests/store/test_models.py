@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from domain.errors import ConflictError
+from domain.experiment import Arm, Plan
+from store.experiments import ExperimentStore
 from store.models import ModelRegistry
 from store.postgres import Pool
 
@@ -76,6 +78,34 @@ async def test_a_current_model_is_not_refused(registry: ModelRegistry) -> None:
     await registry.activate("a")
     await registry.refuse("a", "too late")
     assert await _current(registry) == "a"
+
+
+async def test_what_is_served_is_the_current_one_and_what_running_experiments_name(
+    registry: ModelRegistry, pool: Pool
+) -> None:
+    await _register(registry, "a", "b", "c", "d")
+    store = ExperimentStore(pool)
+    arms = [
+        Arm("control", 40, model="a"),
+        Arm("new", 30, model="b"),
+        Arm("newer", 20, model="not-there"),
+        Arm("same", 10),
+    ]
+    await store.create(Plan("models", arms))
+    await registry.activate("c")
+    assert [one.version for one in await registry.served()] == ["c"]
+    await store.start("models", 5)
+    assert [one.version for one in await registry.served()] == ["c", "a", "b"]
+    await registry.activate("b")
+    assert [one.version for one in await registry.served()] == ["b", "a"]
+    await store.stop("models")
+    assert [one.version for one in await registry.served()] == ["b"]
+
+
+async def test_which_of_them_are_known(registry: ModelRegistry) -> None:
+    await _register(registry, "a", "b")
+    assert await registry.known({"a", "c"}) == {"a"}
+    assert await registry.known(set()) == set()
 
 
 async def test_two_who_switch_at_once_leave_one_current(registry: ModelRegistry) -> None:
