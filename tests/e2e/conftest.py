@@ -1,15 +1,30 @@
-"""What an operator has beside the API: the database itself."""
+"""What an operator has beside the API, the database itself; and a shop whose tastes are known."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 import asyncpg
 import pytest
 
+from runtime.postgres_server import EmbeddedPostgres
+from tests.conftest import Temporal
+from tests.e2e.shop import Shop, trained_shop
 from tests.stack import Stack
 
 Database: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+@pytest.fixture(scope="package")
+async def shop(
+    postgres_server: EmbeddedPostgres, temporal: Temporal, servers_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Shop]:
+    """Its model takes a while to train: all that ask for recommendations share it."""
+    async with trained_shop(
+        postgres_server, temporal, servers_dir / "logs", tmp_path_factory.mktemp("models")
+    ) as made:
+        yield made
 
 
 @pytest.fixture
