@@ -59,7 +59,7 @@ def features(
     preferred: Sequence[int] = (),
     counts: Mapping[str, ItemCounts] | None = None,
 ) -> Floats:
-    """Candidate by NAMES. `counts` are of the present moment where the snapshot's are of training."""
+    """Candidate by NAMES, stored name by name. `counts` are of the present where the snapshot's are of training."""
     rows = np.empty((len(NAMES), len(candidates.item)), np.float32)
     anchors = history.item[:_ANCHORS]
     weights = _anchor_weights(history, now_us)
@@ -84,7 +84,7 @@ def features(
     rows[end:] = parts.snapshot.features[candidates.item].T
     if counts:
         _bring_up_to_date(rows[end:], parts, kinds, candidates.item, counts)
-    return np.ascontiguousarray(rows.T)
+    return rows.T
 
 
 def _bring_up_to_date(

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import faiss
 import numpy as np
 
+from domain.errors import TransientError
 from recommend.arrays import Codes, Floats, floats
 
 EXACT_UP_TO = 20_000
@@ -24,9 +25,18 @@ _WIDER = 1.5
 """So many times what was asked for is taken from the lists, to be sorted by the exact product."""
 
 
+class LackingIndexError(TransientError):
+    """The index could not be read; the next model brings another."""
+
+
 class NearestItems(Protocol):
     def search(self, vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:
-        """Codes and products of those with the highest product with `vector`, best first, those above 0 alone."""
+        """Codes and products of those with the highest product with `vector`, best first, those above 0 alone.
+
+        Raises:
+            LackingIndexError: there is no index to search in.
+
+        """
 
 
 class Exact:
@@ -34,6 +44,11 @@ class Exact:
         products = vectors @ vector
         best = np.argpartition(-products, count - 1)[:count] if count < len(products) else np.arange(len(products))
         return _sorted(best.astype(np.int32), products[best])
+
+
+class LackingIndex:
+    def search(self, vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:  # noqa: ARG002
+        raise LackingIndexError("the model's index of vectors could not be read")
 
 
 class InvertedFile:

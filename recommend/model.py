@@ -1,10 +1,14 @@
-"""A trained model: what serving needs, in arrays that are shared by mapping their files."""
+"""A trained model: what serving needs, in arrays that are shared by mapping their files.
 
+Without its arrays there is no model. Without the ranker or an index of vectors there is one that lacks it.
+"""
+
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import lightgbm
 import numpy as np
@@ -12,24 +16,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from domain.errors import PermanentError
+from domain.errors import PermanentError, TransientError
 from recommend.candidates import CandidateSettings
 from recommend.catalog import ItemTable
 from recommend.content import Content
 from recommend.embeddings import Embeddings, Transitions
 from recommend.features import NAMES
-from recommend.index import Exact, InvertedFile, NearestItems
+from recommend.index import Exact, InvertedFile, LackingIndex, NearestItems
 from recommend.kinds import Kinds
 from recommend.neighbours import Lists
 from recommend.parts import Parts
 from recommend.popular import Snapshot
 from recommend.ranking import Ranker
 
-_FORMAT = 1
+_FORMAT = 2
+_RANKER, _EMBEDDING, _CONTENT = "ranker.txt", "embedding.faiss", "content.faiss"
+
+Lackable = Literal["ranker", "index"]
+_T = TypeVar("_T")
 
 
 class UnfitModelError(PermanentError):
     """The folder holds no model, or one of another format or with other features than this program computes."""
+
+
+class LackingRankerError(TransientError):
+    """The ranker could not be read; the next model brings another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,8 +49,11 @@ class Model:
     version: str
     parts: Parts
     kinds: Kinds
-    ranker: Ranker
+    ranker: Ranker | None
+    """None where it is lacking."""
     candidates: CandidateSettings
+    lacking: Mapping[Lackable, str] = field(default_factory=dict)
+    """What could not be read, and why."""
     item_codes: Mapping[str, int] = field(init=False)
     category_codes: Mapping[str, int] = field(init=False)
 
@@ -53,40 +68,48 @@ class Model:
         return self.parts.snapshot.moment_us
 
     def to_folder(self, folder: Path) -> None:
-        """Writes the model into an empty or new folder; a model in a folder never changes."""
+        """Writes a model that lacks nothing into an empty or new folder; a model in a folder never changes."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in _arrays(self).items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         pq.write_table(
             pa.table({"item_id": pa.array(self.parts.items.item_ids, pa.string())}), folder / "items.parquet"
         )
-        self.ranker.booster.save_model(folder / "ranker.txt")
-        for name, nearest in (("embedding", self.parts.by_embedding), ("content", self.parts.by_content)):
+        assert self.ranker is not None  # noqa: S101  (see above)
+        self.ranker.booster.save_model(folder / _RANKER)
+        for name, nearest in ((_EMBEDDING, self.parts.by_embedding), (_CONTENT, self.parts.by_content)):
             if isinstance(nearest, InvertedFile):
-                nearest.to_file(folder / f"{name}.faiss")
-        (folder / "model.json").write_text(json.dumps(_described(self)))
+                nearest.to_file(folder / name)
+        lackable = (folder / name for name in (_RANKER, _EMBEDDING, _CONTENT))
+        digests = {file.name: _digest(file) for file in lackable if file.exists()}
+        (folder / "model.json").write_text(json.dumps(_described(self) | {"digests": digests}))
 
     @staticmethod
     def from_folder(folder: Path) -> "Model":
         """Maps the arrays: processes on one machine share them, and they are read as they are needed.
 
         Raises:
-            UnfitModelError: see there.
+            UnfitModelError: see there; or an array is missing, or cut off.
 
         """
         try:
             described = json.loads((folder / "model.json").read_text())
+            if described.get("format") != _FORMAT or described.get("features") != list(NAMES):
+                raise UnfitModelError(f"{folder}: format {described.get('format')}, or features, of another program")
+            ids = pq.read_table(folder / "items.parquet")["item_id"].to_pylist()
+            return _assembled(folder, described, ids)
         except (OSError, ValueError) as error:
             raise UnfitModelError(f"{folder}: {error}") from error
-        if described.get("format") != _FORMAT or described.get("features") != list(NAMES):
-            raise UnfitModelError(f"{folder}: format {described.get('format')}, or other features than {_FORMAT}'s")
-        ids = pq.read_table(folder / "items.parquet")["item_id"].to_pylist()
-        booster = lightgbm.Booster(model_file=folder / "ranker.txt")
-        return _assembled(folder, described, ids, booster)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _arrays(model: Model) -> dict[str, NDArray[Any]]:
     parts, items, kinds, ranker = model.parts, model.parts.items, model.kinds, model.ranker
+    assert ranker is not None  # noqa: S101  (to_folder's)
     return {
         "category": items.category,
         "subcategory": items.subcategory,
@@ -133,14 +156,27 @@ def _described(model: Model) -> dict[str, object]:
     }
 
 
-def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str], booster: lightgbm.Booster) -> Model:
+def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str]) -> Model:
+    lacking: dict[Lackable, str] = {}
+
+    def unless_lacking(part: Lackable, name: str, read: Callable[[Path], _T]) -> _T | None:
+        """What `read` makes of the file. It is compared first: LightGBM ends the process at one that is cut off."""
+        try:
+            if _digest(folder / name) == described["digests"][name]:
+                return read(folder / name)
+            lacking[part] = f"{name} is not what was written"
+        except OSError as error:
+            lacking[part] = f"{name} can't be read: {error}"
+        return None
+
     def load(name: str) -> Any:
         """As a plain array: indexing numpy's own class for mapped files costs several times as much."""
         return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
 
     def nearest(name: str) -> NearestItems:
-        path = folder / f"{name}.faiss"
-        return InvertedFile.from_file(path) if path.exists() else Exact()
+        if name not in described["digests"]:
+            return Exact()
+        return unless_lacking("index", name, InvertedFile.from_file) or LackingIndex()
 
     items = ItemTable(
         ids, (), load("category"), load("subcategory"), load("price"), load("created_us"), load("is_active"),
@@ -154,11 +190,12 @@ def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str], b
         Transitions(load("transition_leading"), load("transition_following")),
         Content(load("content_vectors"), load("content_rarity"), load("content_directions")),
         Snapshot(described["moment_us"], load("item_features"), load("popular"), load("trending")),
-        nearest("embedding"),
-        nearest("content"),
+        nearest(_EMBEDDING),
+        nearest(_CONTENT),
     )
     kinds = Kinds(
         described["kinds"], load("weight"), load("interest"), load("is_view"), load("is_cart"), load("is_purchase")
     )
-    ranker = Ranker(booster, load("ranker_scores"), load("ranker_chances"))
-    return Model(described["version"], parts, kinds, ranker, CandidateSettings(**described["candidates"]))
+    booster = unless_lacking("ranker", _RANKER, lambda file: lightgbm.Booster(model_file=file))
+    ranker = None if booster is None else Ranker(booster, load("ranker_scores"), load("ranker_chances"))
+    return Model(described["version"], parts, kinds, ranker, CandidateSettings(**described["candidates"]), lacking)

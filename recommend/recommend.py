@@ -21,7 +21,7 @@ from recommend.candidates import Candidates, Source, Sourced, merge
 from recommend.exploration import new_items, woven
 from recommend.features import features
 from recommend.history import History, history_of_signals, with_newest
-from recommend.model import Model
+from recommend.model import LackingRankerError, Model
 from recommend.postprocess import Rules, diverse, fresh, unwanted
 from recommend.reasons import reasons
 from recommend.shelf import Shelf, stocked
@@ -115,7 +115,14 @@ def rank(
     now_us: int,
     counts: Mapping[str, ItemCounts],
 ) -> Floats:
-    """The chance of each candidate to be acted on next, from 0 to 1."""
+    """The chance of each candidate to be acted on next, from 0 to 1.
+
+    Raises:
+        LackingRankerError: the model has no ranker.
+
+    """
+    if model.ranker is None:
+        raise LackingRankerError("the model's ranker could not be read")
     if not len(candidates.item):
         return np.zeros(0, np.float32)
     preferred = _preferred(model, request)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import httpx
 import msgspec
 
-from domain.errors import TransientError
+from domain.errors import PermanentError, TransientError
 from domain.recommendations import Answer, Ask
 
 PATH = "/recommend"
@@ -27,16 +27,18 @@ class RecommenderClient:
         """What the recommender answers.
 
         Raises:
-            TransientError: it is gone, busy, or has no model yet.
+            TransientError: it is gone, busy, or has no model yet, or none that is whole enough.
+            PermanentError: it fails at this question.
 
         """
         try:
             response = await self._http.post(PATH, content=_encode(ask), headers={"content-type": MEDIA_TYPE})
-            if response.status_code != HTTPStatus.OK:
-                raise TransientError(f"the recommender answers {response.status_code}: {response.text}")
-            return _decode(response.content)
+            if response.status_code == HTTPStatus.OK:
+                return _decode(response.content)
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
             raise TransientError(f"the recommender does not answer: {type(error).__name__}") from error
+        kind = TransientError if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else PermanentError
+        raise kind(f"the recommender answers {response.status_code}: {response.text}")
 
 
 @asynccontextmanager

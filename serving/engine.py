@@ -9,14 +9,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.actions import Action, Hidden
-from domain.errors import FootfallError
 from domain.recommendations import Answer, Ask, Rung
 from recommend.answer import Request
+from recommend.arrays import Floats
+from recommend.candidates import Candidates
+from recommend.history import History
+from recommend.model import LackingRankerError, Model
 from recommend.postprocess import BOUNDS, Rules
 from recommend.recommend import arrange, explore, known_history, merge_for, rank, shown, sources, unranked
-from serving.current_model import CurrentModel
-from serving.metrics import RUNG_FAILURES
+from serving.current_model import Current, CurrentModel
+from serving.metrics import FAILURES
+from serving.part import Part
 from serving.profiles import Profiles
+from serving.sources import Sources
 from serving.stocked import StockedModel
 from serving.words import worded
 from store.signals import SignalStore, now_us
@@ -25,17 +30,13 @@ _log = logging.getLogger(__name__)
 
 _READ_S = 0.05
 
-_NOTHING_HIDDEN = Hidden()
-
-
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What was read of an account; `whole` False where its signals could not be read."""
+class _Signals:
+    recent: Sequence[Action]
+    hidden: Hidden
 
-    recent: Sequence[Action] = ()
-    hidden: Hidden = _NOTHING_HIDDEN
-    preferred: Sequence[str] = ()
-    whole: bool = True
+
+_UNKNOWN = _Signals((), Hidden())
 
 
 class Engine:
@@ -45,72 +46,78 @@ class Engine:
         self, models: CurrentModel[StockedModel], signals: SignalStore, profiles: Profiles, rules: Rules
     ) -> None:
         self._models = models
-        self._signals = signals
+        self._store = signals
+        self._signals = Part("signals", _READ_S)
         self._profiles = profiles
+        self._preferred = Part("profiles", _READ_S)
         self._rules = rules
-        self._threads = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="answers")
+        threads = max(2, os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
+        self._sources = Sources(threads)
 
     async def answer(self, ask: Ask) -> Answer:
         """What the model says.
 
         Raises:
-            TransientError: there is no model.
+            TransientError: there is no model, or it lacks an index.
 
         """
         current = self._models.get(ask.model_version)
-        known = await self._read(ask.account_id)
+        signals, preferred = await asyncio.gather(
+            self._signals.ask(lambda: self._read(ask.account_id)),
+            self._preferred.ask(lambda: self._profiles.preferred(ask.account_id)),
+        )
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, _answer, current.model, current.version, ask, known, _with_numbers(self._rules, ask)
+            self._threads, self._made, current, ask, signals, preferred or ()
         )
 
-    async def _read(self, account_id: str) -> _Known:
-        try:
-            async with asyncio.timeout(_READ_S):
-                recent, hidden, preferred = await asyncio.gather(
-                    self._signals.recent(account_id),
-                    self._signals.hidden(account_id),
-                    self._profiles.preferred(account_id),
-                )
-        except (FootfallError, TimeoutError) as error:
-            RUNG_FAILURES.labels("signals").inc()
-            _log.warning("an answer without the account's signals: %s", str(error) or type(error).__name__)
-            return _Known(whole=False)
-        return _Known(recent, hidden, preferred)
+    async def _read(self, account_id: str) -> _Signals:
+        return _Signals(*await asyncio.gather(self._store.recent(account_id), self._store.hidden(account_id)))
+
+    def _made(
+        self, current: Current[StockedModel], ask: Ask, signals: _Signals | None, preferred: Sequence[str]
+    ) -> Answer:
+        model, shelf, moment_us = current.model.model, current.model.shelf, now_us()
+        rules, known = _with_numbers(self._rules, ask), signals or _UNKNOWN
+        request = Request(
+            ask.account_id,
+            ask.limit,
+            ask.context,
+            ask.item_id,
+            _left_out(ask, known),
+            False,
+            ask.category,
+            ask.in_stock,
+            preferred,
+        )
+        # Like an item means like it to anybody: the account's own taste would draw the answer away from it.
+        history = known_history(model, request, known.recent if ask.context == "homepage" else (), moment_us)
+        merged = merge_for(model, request, self._sources.ask(sources(model, request, history, shelf)))
+        candidates = shown(model, request, history, known.hidden, merged, rules, shelf)
+        scores, is_ranked = _scores(model, request, history, candidates, moment_us)
+        arranged = arrange(model, history, candidates, scores, ask.limit, moment_us, rules)
+        items = explore(model, request, history, known.hidden, arranged, moment_us, rules, shelf)
+        rung: Rung = "candidates" if not is_ranked else "defaults" if signals is None else "ranked"
+        last_us = known.recent[0].occurred_at if known.recent else None
+        return Answer(rung, [worded(one) for one in items], current.version, None, last_us)
 
 
-def _answer(stocked: StockedModel, version: str, ask: Ask, known: _Known, rules: Rules) -> Answer:
-    model, shelf, moment_us = stocked.model, stocked.shelf, now_us()
-    request = Request(
-        ask.account_id,
-        ask.limit,
-        ask.context,
-        ask.item_id,
-        _left_out(ask, known),
-        False,
-        ask.category,
-        ask.in_stock,
-        known.preferred,
-    )
-    # Like an item means like it to anybody: the account's own taste would draw the answer away from it.
-    history = known_history(model, request, known.recent if ask.context == "homepage" else (), moment_us)
-    sourced = {name: source() for name, source in sources(model, request, history, shelf).items()}
-    merged = merge_for(model, request, sourced)
-    candidates = shown(model, request, history, known.hidden, merged, rules, shelf)
-    rung: Rung = "ranked" if known.whole else "defaults"
+def _scores(
+    model: Model, request: Request, history: History, candidates: Candidates, moment_us: int
+) -> tuple[Floats, bool]:
+    """The candidates' scores, and whether they are the ranker's."""
     try:
-        scores = rank(model, request, history, candidates, moment_us, {})
+        return rank(model, request, history, candidates, moment_us, {}), True
+    except LackingRankerError:
+        FAILURES.labels("ranker").inc()
     except Exception:
         # Whatever is wrong with the ranker or its features: an answer by the candidates' own scores is one.
-        RUNG_FAILURES.labels("ranker").inc()
+        FAILURES.labels("ranker").inc()
         _log.exception("an answer without the ranker")
-        scores, rung = unranked(candidates), "candidates"
-    arranged = arrange(model, history, candidates, scores, ask.limit, moment_us, rules)
-    items = explore(model, request, history, known.hidden, arranged, moment_us, rules, shelf)
-    last_us = known.recent[0].occurred_at if known.recent else None
-    return Answer(rung, [worded(one) for one in items], version, None, last_us)
+    return unranked(candidates), False
 
 
-def _left_out(ask: Ask, known: _Known) -> frozenset[str]:
+def _left_out(ask: Ask, known: _Signals) -> frozenset[str]:
     seen = (action.item_id for action in known.recent) if ask.exclude_seen else ()
     return frozenset((*ask.exclude, *seen))
 

@@ -4,52 +4,22 @@ Every rung has a time of its own, so that a part that hangs costs an answer no m
 for a while nothing.
 """
 
-import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable, Collection
-from typing import TypeVar
+from collections.abc import Callable, Collection, Coroutine
+from typing import Any
 
 from domain.actions import Hidden
-from domain.errors import FootfallError
 from domain.recommendations import Answer, Ask
-from serving.metrics import ANSWERS, RUNG_FAILURES
+from serving.metrics import ANSWERS
+from serving.part import Part
 from serving.popular import Popular
 from store.precomputed import PrecomputedStore
 from store.signals import SignalStore
 
-_log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-
 RECOMMENDER_S = 0.25
 _READ_S = 0.1
-_LEFT_ALONE_S = 1.0
 _SEEN = 200
 
-Recommend = Callable[[Ask], Awaitable[Answer]]
-
-
-class _Part:
-    """Something that may be gone: asked within a time, and left alone for a while after it failed."""
-
-    def __init__(self, name: str, within_s: float) -> None:
-        self._name = name
-        self._within_s = within_s
-        self._left_alone_until = 0.0
-
-    async def ask(self, question: Callable[[], Awaitable[_T]]) -> _T | None:
-        """The answer, or None where there is none."""
-        now = time.monotonic()
-        if now < self._left_alone_until:
-            return None
-        try:
-            async with asyncio.timeout(self._within_s):
-                return await question()
-        except (FootfallError, TimeoutError) as error:
-            RUNG_FAILURES.labels(self._name).inc()
-            _log.warning("%s gave no answer: %s", self._name, str(error) or type(error).__name__)
-            self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
-            return None
+Recommend = Callable[[Ask], Coroutine[Any, Any, Answer]]
 
 
 class Ladder:
@@ -62,10 +32,10 @@ class Ladder:
         self._precomputed = precomputed
         self._signals = signals
         self._popular = popular
-        self._recommender = _Part("recommender", RECOMMENDER_S)
-        self._made_ahead = _Part("precomputed", _READ_S)
-        self._known = _Part("signals", _READ_S)
-        self._popularity = _Part("popular", _READ_S)
+        self._recommender = Part("recommender", RECOMMENDER_S)
+        self._made_ahead = Part("precomputed", _READ_S)
+        self._known = Part("signals", _READ_S)
+        self._popularity = Part("popular", _READ_S)
 
     async def answer(self, ask: Ask) -> Answer:
         answer = await self._recommender.ask(lambda: self._recommend(ask))

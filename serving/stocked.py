@@ -1,13 +1,17 @@
 """A model and what the catalog says now: items that left the shelves since it was trained, came back, or are new."""
 
 import asyncio
+import logging
 import time
 
 from domain.catalog import Item
 from domain.week import from_us
 from recommend.model import Model
 from recommend.shelf import stocked
+from serving.metrics import FAILURES
 from store.catalog import AfterChange, CatalogStore
+
+_log = logging.getLogger(__name__)
 
 _PAGE = 1_000
 
@@ -22,6 +26,9 @@ class StockedModel:
         self._changed: dict[str, Item] = {}
         # The catalog was collected after the last action: what changed in between is read again, and changes nothing.
         self._after = AfterChange(from_us(model.trained_until_us), "")
+        for part, why in model.lacking.items():
+            FAILURES.labels(part).inc()
+            _log.warning("model %s lacks its %s: %s", model.version, part, why)
 
     async def follow(self) -> None:
         """Takes in what changed since the last time.

@@ -11,7 +11,7 @@ from recommend.catalog import ItemTable, catalog_ids, read_items
 from recommend.evaluation import Split, last_new_items
 from recommend.model import Model
 from recommend.planted import PlantedShop, plant
-from recommend.ranking import RankerSettings
+from recommend.ranking import Ranker, RankerSettings
 from recommend.training import TrainingSettings, train
 
 SETTINGS = TrainingSettings(
@@ -30,6 +30,11 @@ class Shop:
     split: Split
     """The last new item of each account, and all after it, is kept from the model."""
     model: Model
+
+    @property
+    def ranker(self) -> Ranker:
+        assert self.model.ranker is not None
+        return self.model.ranker
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ import pytest
 from domain.actions import Hidden
 from recommend import index
 from recommend.answer import Request
-from recommend.index import InvertedFile
-from recommend.model import Model, UnfitModelError
+from recommend.index import InvertedFile, LackingIndexError
+from recommend.model import LackingRankerError, Model, UnfitModelError
 from recommend.recommend import recommend
 from recommend.training import train
 from tests.recommend.conftest import SETTINGS, Shop
@@ -62,5 +62,46 @@ def test_a_model_of_other_features_or_format_is_unfit(shop: Shop, tmp_path: Path
     shop.model.to_folder(tmp_path)
     described = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps(described | change))
+    with pytest.raises(UnfitModelError):
+        Model.from_folder(tmp_path)
+
+
+def test_a_model_without_its_ranker_lacks_it(shop: Shop, tmp_path: Path) -> None:
+    shop.model.to_folder(tmp_path)
+    whole = (tmp_path / "ranker.txt").read_bytes()
+    for left in (whole[: len(whole) // 2], b"\0" * len(whole), None):
+        if left is None:
+            (tmp_path / "ranker.txt").unlink()
+        else:
+            (tmp_path / "ranker.txt").write_bytes(left)
+        model = Model.from_folder(tmp_path)
+        assert list(model.lacking) == ["ranker"]
+        with pytest.raises(LackingRankerError):
+            answers(shop, model)
+
+
+@pytest.mark.parametrize("name", ["embedding.faiss", "content.faiss"])
+def test_a_model_without_an_index_lacks_it(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(index, "EXACT_UP_TO", 10)
+    parts, ranker = train(shop.split.known, shop.items, SETTINGS)
+    Model("lists", parts, shop.actions.kinds, ranker, SETTINGS.candidates).to_folder(tmp_path)
+    whole = (tmp_path / name).read_bytes()
+    for left in (whole[: len(whole) // 2], None):
+        if left is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / name).write_bytes(left)
+        model = Model.from_folder(tmp_path)
+        assert list(model.lacking) == ["index"]
+        with pytest.raises(LackingIndexError):
+            answers(shop, model)
+
+
+def test_without_an_array_there_is_no_model(shop: Shop, tmp_path: Path) -> None:
+    shop.model.to_folder(tmp_path)
+    cut = (tmp_path / "item_factors.npy").read_bytes()[:-100]
+    (tmp_path / "item_factors.npy").write_bytes(cut)
     with pytest.raises(UnfitModelError):
         Model.from_folder(tmp_path)

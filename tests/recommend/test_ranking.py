@@ -23,7 +23,7 @@ def scores_by(shop: Shop, places: Places, column: str | None) -> Floats:
         asked = question(shop.actions, place)
         candidates = candidates_of(shop.model.parts, asked, SETTINGS.candidates)
         rows = features(shop.model.parts, shop.actions.kinds, asked.history, candidates, asked.now_us)
-        row[candidates.item] = rows[:, NAMES.index(column)] if column else shop.model.ranker.score(rows)
+        row[candidates.item] = rows[:, NAMES.index(column)] if column else shop.ranker.score(rows)
     return scores
 
 
@@ -40,7 +40,7 @@ def test_the_ranker_does_better_than_any_source_and_not_far_from_the_oracle(shop
 
 def test_chances_rise_with_the_score_and_lie_between_0_and_1(shop: Shop) -> None:
     scores = np.linspace(-30, 30, 500, dtype=np.float32)
-    chances = shop.model.ranker.chance(scores)
+    chances = shop.ranker.chance(scores)
     assert chances.min() >= 0
     assert chances.max() <= 1
     assert all(left <= right for left, right in pairwise(chances.tolist()))
@@ -54,11 +54,11 @@ def test_chances_add_up_to_what_happens(shop: Shop) -> None:
         asked = question(shop.actions, place)
         candidates = candidates_of(shop.model.parts, asked, SETTINGS.candidates)
         rows = features(shop.model.parts, shop.actions.kinds, asked.history, candidates, asked.now_us)
-        told += float(shop.model.ranker.chance(shop.model.ranker.score(rows)).sum())
+        told += float(shop.ranker.chance(shop.ranker.score(rows)).sum())
         happened += int((candidates.item == shop.actions.item[place]).any())
     assert 0.6 < told / happened < 1.6
 
 
 def test_the_same_data_trains_the_same_ranker(shop: Shop) -> None:
     _, again = train(shop.split.known, shop.items, SETTINGS)
-    assert again.booster.model_to_string() == shop.model.ranker.booster.model_to_string()
+    assert again.booster.model_to_string() == shop.ranker.booster.model_to_string()

@@ -158,7 +158,7 @@ def test_without_the_ranker_the_sources_places_decide(shop: Shop) -> None:
 @pytest.mark.parametrize("small_catalog", [0, 1_000])
 def test_a_small_catalog_is_ranked_whole(shop: Shop, small_catalog: int) -> None:
     model = Model(
-        "x", shop.model.parts, shop.model.kinds, shop.model.ranker, CandidateSettings(small_catalog=small_catalog)
+        "x", shop.model.parts, shop.model.kinds, shop.ranker, CandidateSettings(small_catalog=small_catalog)
     )
     answer = recommend(model, Request("nobody", limit=400), [], Hidden(), {}, model.trained_until_us + DAY_US, _BARE)
     assert (len(answer.items) == 400) == (small_catalog > 0)
