@@ -1,7 +1,7 @@
 """The one boundary where our errors become Temporal's failures; the retry policy follows from the class."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from temporalio import activity
@@ -14,21 +14,27 @@ _HEARTBEAT_EVERY_S = 3.0
 
 
 @asynccontextmanager
-async def heartbeats() -> AsyncIterator[None]:
+async def heartbeats() -> AsyncIterator[Callable[[object], None]]:
     """Inside, Temporal hears from this activity whatever it waits for, so that a dead worker is soon noticed.
 
+    What it yields is called with what people should see of an attempt under way, and the next attempt finds.
     Errors are translated as by `translated_failures`.
     """
+    details: list[object] = list(activity.info().heartbeat_details)
+
+    def tell(detail: object) -> None:
+        details[:] = [detail]
+        activity.heartbeat(detail)
 
     async def beat() -> None:
         while True:
-            activity.heartbeat()
+            activity.heartbeat(*details)
             await asyncio.sleep(_HEARTBEAT_EVERY_S)
 
     beating = asyncio.create_task(beat(), name="heartbeats")
     try:
         with translated_failures():
-            yield
+            yield tell
     finally:
         beating.cancel()
         await asyncio.gather(beating, return_exceptions=True)

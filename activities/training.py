@@ -1,9 +1,10 @@
-"""The steps of training, each in a process of its own, and what becomes of the model."""
+"""The steps of training, each in a process of its own, what becomes of the model, and what is removed after it."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,37 +13,46 @@ from temporalio import activity
 from activities.failures import heartbeats, translated_failures
 from domain.errors import PermanentError, TransientError
 from domain.training import (
-    GATE_METRIC,
     REGISTER_MODEL,
     RUN_TRAINING_STEP,
+    TIDY_MODELS,
     Registered,
     RegisterInput,
     StepInput,
     StepResult,
+    Tidied,
 )
 from store.models import ModelRegistry
+from training.gate import fault_of
+from training.retention import Retention
 
-_DOUBT = 2.0
-"""Standard errors, at the most: a figure from 0 to 1 of mean m has a variance of m (1 - m) or less."""
-_STOP_S = 10.0
+_STOP_S = 3.0
 _LAST_WORDS = 2_000
+_KILLED_OFTEN = 3
+"""Whoever was killed so often is not killed by chance: the machine has too little memory."""
 TRY_AGAIN = 75
 """Exit code of a step that a dependency kept from its work (EX_TEMPFAIL of sysexits.h)."""
 
 
 class Training:
-    """`command` starts a step's process: it takes the step's name, the model's version and the weeks to look back.
+    """`command` starts a step's process: it takes the step's name, the model's version, the weeks to look back and a
+    folder for its scratch files. It says what it is at in lines, the last of which is its result as JSON.
 
     In a process of its own a step takes no memory of the worker's when it is through, and no time of its fan-outs.
     """
 
-    def __init__(self, registry: ModelRegistry, command: Sequence[str], locate: Callable[[str], str]) -> None:
+    def __init__(self, registry: ModelRegistry, command: Sequence[str], models_url: str) -> None:
         self._registry = registry
         self._command = command
-        self._locate = locate
+        self._models_url = models_url
 
     def activities(self) -> list[Callable[..., Any]]:
-        return [self.run_step, self.register]
+        return [self.tidy, self.run_step, self.register]
+
+    @activity.defn(name=TIDY_MODELS)
+    async def tidy(self) -> Tidied:
+        async with heartbeats():
+            return await Retention(self._registry, self._models_url).tidy()
 
     @activity.defn(name=RUN_TRAINING_STEP)
     async def run_step(self, work: StepInput) -> StepResult:
@@ -53,48 +63,43 @@ class Training:
             PermanentError: it failed; with the end of what it said.
 
         """
-        async with heartbeats(), _running([*self._command, work.step, work.version, str(work.weeks)]) as process:
-            out, errors = await process.communicate()
-            if process.returncode == 0:
+        async with heartbeats() as beat:
+            with tempfile.TemporaryDirectory(prefix="footfall-training-") as scratch:
+                arguments = [work.step, work.version, str(work.weeks), scratch]
+                async with _running([*self._command, *arguments]) as process:
+                    out, errors = await asyncio.gather(_result(process.stdout, beat), _end_of(process.stderr))
+                    code = await process.wait()
+            if code == 0:
                 return msgspec.json.decode(out, type=StepResult)
-            words = errors.decode(errors="replace")[-_LAST_WORDS:]
-            if process.returncode in {TRY_AGAIN, -signal.SIGTERM, -signal.SIGKILL}:
-                raise TransientError(f"{work.step} could not go on: {words}")
-            raise PermanentError(f"{work.step} failed: {words}")
+            raise _fault(work.step, code, errors)
 
     @activity.defn(name=REGISTER_MODEL)
     async def register(self, work: RegisterInput) -> Registered:
         """Keeps the model, and makes it the current one unless it is worse."""
         with translated_failures():
-            await self._registry.register(work.version, self._locate(work.version), work.fingerprint, work.metrics)
+            location = f"{self._models_url}/{work.version}"
+            await self._registry.register(work.version, location, work.fingerprint, work.metrics)
             current = await self._registry.current()
             before = None if current is None else current.version
             if current is not None and current.version == work.version:
                 return Registered(work.version, "current")
             if not work.activate:
                 return Registered(work.version, "candidate", "only registered, as asked", before)
-            fault = _worse(work.metrics, {} if current is None else current.metrics)
+            fault = fault_of(work.metrics, {} if current is None else current.metrics)
             if fault is not None and not work.force:
                 await self._registry.refuse(work.version, fault)
                 return Registered(work.version, "refused", fault, before)
-            await self._registry.activate(work.version)
+            await self._registry.activate(work.version, None if fault is None else f"forced, though {fault}")
             return Registered(work.version, "current", None, before)
 
 
-def _worse(metrics: Mapping[str, float], current: Mapping[str, float]) -> str | None:
-    """Why the gate refuses a model, or None: it has to do as well as popularity alone and as the current model.
-
-    What may be chance in so few questions does not count against it.
-    """
-    ours = metrics[GATE_METRIC]
-    doubt = _DOUBT * (ours * (1 - ours) / max(metrics["questions"], 1)) ** 0.5
-    for whose, theirs in (
-        ("popularity alone", metrics[f"popularity_{GATE_METRIC}"]),
-        ("the current model", current.get(GATE_METRIC, 0.0)),
-    ):
-        if ours + doubt < theirs:
-            return f"{GATE_METRIC} {ours:.4f} ± {doubt:.4f}, {whose} has {theirs:.4f}"
-    return None
+def _fault(step: str, code: int, errors: str) -> TransientError | PermanentError:
+    killed = code == -signal.SIGKILL
+    if killed and activity.info().attempt >= _KILLED_OFTEN:
+        return PermanentError(f"{step} was killed {_KILLED_OFTEN} times: has this machine enough memory? {errors}")
+    if killed or code in {TRY_AGAIN, -signal.SIGTERM}:
+        return TransientError(f"{step} could not go on: {errors or signal.Signals(-code).name}")
+    return PermanentError(f"{step} failed with {code}: {errors}")
 
 
 @contextlib.asynccontextmanager
@@ -114,3 +119,23 @@ async def _running(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.P
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+async def _result(stream: asyncio.StreamReader | None, tell: Callable[[str], None]) -> bytes:
+    """The last line of JSON, once there are no more; other lines are told."""
+    assert stream is not None  # noqa: S101  (it is a pipe)
+    result = b""
+    async for line in stream:
+        if line.startswith(b"{"):
+            result = line
+        else:
+            tell(line.decode(errors="replace").strip())
+    return result
+
+
+async def _end_of(stream: asyncio.StreamReader | None) -> str:
+    assert stream is not None  # noqa: S101  (it is a pipe)
+    kept = b""
+    while some := await stream.read(_LAST_WORDS):
+        kept = (kept + some)[-_LAST_WORDS:]
+    return kept.decode(errors="replace").strip()

@@ -13,7 +13,7 @@ class ModelVersion:
     version: str
     state: State
     location: str
-    """The folder of its files, as fsspec understands it."""
+    """The folder of its files, as fsspec understands it; empty once they were removed."""
     fingerprint: str
     """SHA-256 of what it was trained on, in hex."""
     metrics: Mapping[str, float]

@@ -13,6 +13,8 @@ PROGRESS = "progress"
 class PrecomputeInput:
     weeks_back: int = 1
     """Accounts with interactions in this week or so many before it."""
+    accounts_a_second: int | None = None
+    """The pace, at the most; None: the worker's setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class PrecomputePlan:
     first_week: int
     last_week: int
     ranges: list[tuple[int, int]]
-    """Token ranges, as (start, end)."""
+    """Token ranges, as (start, end); none where there is no model to ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class PrecomputeRange:
     end: int
     first_week: int
     last_week: int
+    accounts_a_second: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,14 @@ class PrecomputeResult:
         return PrecomputeResult(
             self.ranges + other.ranges, self.accounts + other.accounts, self.left_out + other.left_out
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RangeNote:
+    """How far an attempt of a range came: the next one goes on behind the account."""
+
+    after_account: str
+    done: PrecomputeResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 TRAIN_MODEL = "TrainModel"
 WORKFLOW_ID = "train-model"
 """Always this one, so that Temporal lets no second training start beside a first."""
+TRAIN_NIGHTLY = "TrainNightly"
 
-BEGIN_TRAINING = "begin_training"
+TIDY_MODELS = "tidy_models"
 RUN_TRAINING_STEP = "run_training_step"
 REGISTER_MODEL = "register_model"
-SWITCH_MODEL = "switch_model"
 
 PROGRESS = "progress"
+
+VERSION_FORMAT = "%Y%m%d-%H%M%S"
+"""Of a model: the moment that its training began, in UTC."""
 
 GATE_METRIC = "ndcg_at_10"
 """The metric that the gate goes by, of the step JUDGE."""
@@ -26,6 +29,16 @@ LEAST_ACTIONS = 1_000
 """With fewer a model would say what popularity says, and worse."""
 
 
+def behind(rival: str) -> str:
+    """The figure of JUDGE that says by how much of GATE_METRIC the model is behind `popularity` or `current`."""
+    return f"behind_{rival}"
+
+
+def behind_error(rival: str) -> str:
+    """Its standard error."""
+    return f"behind_{rival}_error"
+
+
 @dataclass(frozen=True, slots=True)
 class TrainInput:
     activate: bool = True
@@ -33,6 +46,16 @@ class TrainInput:
     force: bool = False
     """Switch to the model even where the gate refuses it."""
     weeks: int = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Tidied:
+    """What former trainings had left, and is gone now."""
+
+    models: list[str] = field(default_factory=list)
+    """Versions that can't answer any more."""
+    runs: list[str] = field(default_factory=list)
+    """Folders of trainings that came to no model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +85,7 @@ class RegisterInput:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What became of a trained model."""
+    """What became of a trained model; of one that there was too little for, `version` is in no registry."""
 
     version: str
     state: str

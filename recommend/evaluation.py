@@ -6,13 +6,13 @@ items that the account has not dealt with yet, how high does the one stand that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommend.actions import ActionTable
-from recommend.arrays import Flags, Floats, Places
+from recommend.arrays import Flags, Floats, Places, floats
 from recommend.questions import is_first_with_item, is_new_interest, known_items
 
 _TOP = 10
@@ -56,6 +56,8 @@ class Quality:
     """Share of the other items that the right one stands above, mean of the questions."""
     coverage: float
     """Share of all items that stand among the first ten of any question."""
+    gains: Floats = field(repr=False, compare=False)
+    """Of each question, in their order; their mean is `ndcg`."""
 
 
 def evaluate(actions: ActionTable, places: Places, score: Callable[[Places], Floats], at_once: int = 256) -> Quality:
@@ -71,17 +73,24 @@ def evaluate(actions: ActionTable, places: Places, score: Callable[[Places], Flo
             others.append(count)
             shown.update(best)
     rank_array = np.asarray(ranks)
+    gains = _gains(rank_array, _TOP)
     return Quality(
         float((rank_array < _TOP).mean()),
-        ndcg(rank_array),
+        float(gains.mean()),
         float((1 - rank_array / np.maximum(others, 1)).mean()),
         len(shown) / len(actions.item_ids),
+        floats(gains),
     )
 
 
 def ndcg(ranks: NDArray[np.float64], top: int = _TOP) -> float:
     """Of questions with one right item each, from its rank, counted from 0."""
-    return float(np.where(ranks < top, 1 / np.log2(ranks + 2), 0).mean())
+    return float(_gains(ranks, top).mean())
+
+
+def _gains(ranks: NDArray[np.float64], top: int) -> NDArray[np.float64]:
+    gains: NDArray[np.float64] = np.where(ranks < top, 1 / np.log2(ranks + 2), 0)
+    return gains
 
 
 def _judged(actions: ActionTable, place: int, scores: NDArray[np.float64]) -> tuple[float, int, list[int]]:

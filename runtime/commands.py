@@ -1,20 +1,22 @@
 """What every command needs: its settings, and an end that can't hang."""
 
+import asyncio
 import os
 import sys
+from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 from pydantic import SecretStr, ValidationError
 from rich.console import Console
 
-from domain.errors import InvalidInputError
+from domain.errors import FootfallError, InvalidInputError
 from runtime.importing.time_mapping import parse_span
 from runtime.instance import read_instance
 from runtime.settings import Settings, environment_name
 
-INVALID = 2
+INVALID = FAILED = 2
 INTERRUPTED = 130  # as shells have it
 
 console = Console()
@@ -57,6 +59,18 @@ def leave(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def leave_after(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Ends with the exit code that `work` returns; with 2 and what is wrong where it raises, 130 after Ctrl-C."""
+    code = FAILED
+    try:
+        code = asyncio.run(work)
+    except FootfallError as error:
+        errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    leave(code)
 
 
 def moment(text: str | None, now: datetime) -> datetime | None:

@@ -5,6 +5,7 @@ Operators see the schedules in Temporal, pause them there and start them by hand
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio.client import (
@@ -13,22 +14,35 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
     ScheduleSpec,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.batch import MAINTAIN_STORES, TASK_QUEUE
 from domain.compaction import COMPACT_BLOCKS, CompactionInput
 from domain.precompute import PRECOMPUTE_RECOMMENDATIONS, PrecomputeInput
-from domain.training import TRAIN_MODEL, TrainInput
-from domain.training import WORKFLOW_ID as TRAINING_ID
+from domain.training import TRAIN_NIGHTLY, TrainInput
 from domain.week import WEEKS_KEPT
 from runtime.connections import register_search_attributes
 
 _log = logging.getLogger(__name__)
 
 
-async def keep_house(client: Client, every_s: float) -> None:
+_LATE = timedelta(hours=6)
+"""What was due while Temporal was down is started when it is back, unless it was down for longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nightly:
+    """When the recommender's work is done every day, as hh:mm in UTC, or `off`."""
+
+    train_at: str
+    precompute_at: str
+
+
+async def keep_house(client: Client, nightly: Nightly, every_s: float) -> None:
     """Looks again and again until cancelled. A Temporal that lost its database has neither, and without the search
     attributes no batch comes to its end.
     """
@@ -36,13 +50,15 @@ async def keep_house(client: Client, every_s: float) -> None:
         await asyncio.sleep(every_s)
         try:
             await register_search_attributes(client)
-            await schedule_housekeeping(client)
+            await schedule_housekeeping(client, nightly)
         except RPCError as error:
             _log.warning("Temporal could not be asked for its schedules and search attributes: %s", error)
 
 
-async def schedule_housekeeping(client: Client) -> None:
-    """Makes the schedules that are missing; those that are there stay as their operator has them."""
+async def schedule_housekeeping(client: Client, nightly: Nightly) -> None:
+    """Makes the schedules that are missing; those that are there stay as their operator has them, but for those that
+    are off now.
+    """
     await _schedule(client, "footfall-maintain-stores", _every(timedelta(hours=6)), MAINTAIN_STORES)
     # Busy accounts of this week, and what the last week got since; once a day whatever came late to older ones.
     recent = CompactionInput(weeks_back=1)
@@ -58,15 +74,28 @@ async def schedule_housekeeping(client: Client) -> None:
     await _schedule(
         client, "footfall-compact-all", _every(timedelta(days=1)), COMPACT_BLOCKS, every, f"{COMPACT_BLOCKS}-all"
     )
-    # By night, by UTC; what is made ahead is of the new model, and still good when the next night begins.
-    nightly = _every(timedelta(days=1), timedelta(hours=2))
-    await _schedule(client, "footfall-train-model", nightly, TRAIN_MODEL, TrainInput(), TRAINING_ID)
-    after = _every(timedelta(days=1), timedelta(hours=3))
-    await _schedule(client, "footfall-precompute", after, PRECOMPUTE_RECOMMENDATIONS, PrecomputeInput())
+    # What is made ahead is of the new model, and still good when it is made anew.
+    await _schedule_daily(client, "footfall-train-model", nightly.train_at, TRAIN_NIGHTLY, TrainInput())
+    await _schedule_daily(
+        client, "footfall-precompute", nightly.precompute_at, PRECOMPUTE_RECOMMENDATIONS, PrecomputeInput()
+    )
 
 
-def _every(interval: timedelta, offset: timedelta = timedelta()) -> ScheduleIntervalSpec:
-    return ScheduleIntervalSpec(every=interval, offset=offset)
+async def _schedule_daily(client: Client, name: str, at: str, workflow: str, argument: object) -> None:
+    if at == "off":
+        try:
+            await client.get_schedule_handle(name).delete()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+        return
+    hours, minutes = map(int, at.split(":"))
+    offset = timedelta(hours=hours, minutes=minutes)
+    await _schedule(client, name, ScheduleIntervalSpec(timedelta(days=1), offset), workflow, argument)
+
+
+def _every(interval: timedelta) -> ScheduleIntervalSpec:
+    return ScheduleIntervalSpec(every=interval)
 
 
 async def _schedule(
@@ -82,6 +111,7 @@ async def _schedule(
         workflow, args=[] if argument is None else [argument], id=workflow_id or workflow, task_queue=TASK_QUEUE
     )
     try:
-        await client.create_schedule(name, Schedule(action=action, spec=ScheduleSpec(intervals=[interval])))
+        policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_LATE)
+        await client.create_schedule(name, Schedule(action, ScheduleSpec(intervals=[interval]), policy))
     except ScheduleAlreadyRunningError:
         return

@@ -1,11 +1,12 @@
-"""`footfall train` and `footfall models`: the arguments; what is done with them is in runtime/models.py."""
+"""`footfall train` and `footfall models`: the arguments; what is done is in runtime/training.py and models.py."""
 
 import asyncio
 from typing import Annotated
 
 import typer
 
-from runtime.commands import connected_settings, console, leave
+from domain.training import TrainInput
+from runtime.commands import connected_settings, console, leave_after
 
 app = typer.Typer(help="Models of the recommender: which there are, and which one answers.", no_args_is_help=True)
 
@@ -16,16 +17,23 @@ def train(
     register_only: Annotated[bool, typer.Option("--register-only", help="Let the current model go on.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Switch even where the gate refuses it.")] = False,
     weeks: Annotated[int, typer.Option(min=1, max=24, help="How many weeks of interactions to learn from.")] = 24,
+    follow: Annotated[bool, typer.Option("--follow", help="Show the training that is on; start none.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End the training that is on; start none.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Train a model from what is recorded, and let it answer if it passes the gate; exit code 1 where it does not."""
-    from runtime.models import train_model  # noqa: PLC0415  (each command loads what it needs)
+    """Train a model from what is recorded, and let it answer if it passes the gate.
+
+    Ctrl-C leaves the training going. Exit code 1: the gate refused it; 2: the training failed, or another one is on.
+    """
+    from runtime import training  # noqa: PLC0415  (each command loads what it needs)
 
     settings = connected_settings()
-    done = asyncio.run(
-        train_model(settings, console, activate=not register_only, force=force, weeks=weeks, as_json=as_json)
-    )
-    leave(0 if register_only or done.state == "current" else 1)
+    if stop:
+        leave_after(training.stop_training(settings, console))
+    if follow:
+        leave_after(training.follow_training(settings, console, as_json=as_json))
+    request = TrainInput(not register_only, force, weeks)
+    leave_after(training.train_model(settings, console, request, as_json=as_json))
 
 
 @app.command("list")

@@ -3,19 +3,14 @@
 Exit codes: 0 all is right, or was made so; 1 something differs; 2 it could not be done.
 """
 
-import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from domain.errors import FootfallError
 from domain.event_types import load_event_weights
 from domain.rebuild import Purpose, RebuildInput
-from runtime.commands import INTERRUPTED, connected_settings, errors, leave
-
-_FAILED = 2
+from runtime.commands import connected_settings, leave_after
 
 rebuild_app = typer.Typer(
     help="Recount a read model from the block store, beside the live one.", no_args_is_help=True
@@ -49,7 +44,7 @@ def stop_rebuild() -> None:
     """End the rebuild or verification that is on; what it had added stays, and is right."""
     from runtime.rebuild_run import stop  # noqa: PLC0415
 
-    _end(stop(connected_settings()))
+    leave_after(stop(connected_settings()))
 
 
 def verify(
@@ -71,15 +66,4 @@ def _run(purpose: Purpose, from_day: str | None, to_day: str | None, weights: Pa
         request = RebuildInput(purpose, from_day, to_day, table)
         return await rebuild(connected_settings(), request, as_json=as_json)
 
-    _end(run())
-
-
-def _end(work: Coroutine[Any, Any, int]) -> None:
-    code = _FAILED
-    try:
-        code = asyncio.run(work)
-    except FootfallError as error:
-        errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
-    leave(code)
+    leave_after(run())

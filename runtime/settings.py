@@ -13,6 +13,7 @@ from domain.shard import Shard
 
 Network = IPv4Network | IPv6Network
 CqlConsistency = Literal["ONE", "LOCAL_ONE", "TWO", "THREE", "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "ALL"]
+_TIME_OR_OFF = r"^(([01]\d|2[0-3]):[0-5]\d|off)$"
 
 
 class Settings(BaseSettings):
@@ -141,7 +142,21 @@ class Settings(BaseSettings):
     models_url: str | None = Field(
         None,
         description="Folder of models and of their training's files, as fsspec reads it (a path, s3://…); "
-        "`models` in the data folder where it is not set.",
+        "`models` in the data folder where it is not set. No two Footfalls share one.",
+    )
+    rules_file: Path | None = Field(
+        None, description="TOML file with the shop's rules for recommendations: docs/recommendations.md."
+    )
+    train_at: str = Field(
+        "02:00", pattern=_TIME_OR_OFF, description="When a model is trained every day, as hh:mm in UTC; `off`: never."
+    )
+    precompute_at: str = Field(
+        "03:00",
+        pattern=_TIME_OR_OFF,
+        description="When recommendations are made ahead every day, likewise.",
+    )
+    precompute_accounts_per_s: int = Field(
+        30, ge=1, description="Pace of making recommendations ahead: accounts in a second, at the most."
     )
 
     shard: Annotated[Shard | None, NoDecode] = Field(

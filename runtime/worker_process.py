@@ -36,7 +36,7 @@ from runtime.connections import (
     open_signal_store,
     register_search_attributes,
 )
-from runtime.housekeeping import keep_house, schedule_housekeeping
+from runtime.housekeeping import Nightly, keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.settings import Settings, models_url
 from runtime.signals import end_within, stop_event, unless_stopped
@@ -105,14 +105,21 @@ async def _open(
     maintenance = _maintenance(settings, pool, blocks, signals)
     await _make_room(maintenance)
     await register_search_attributes(client)
-    await schedule_housekeeping(client)
+    nightly = Nightly(settings.train_at, settings.precompute_at)
+    await schedule_housekeeping(client, nightly)
     sweeper = _sweeper(settings, pool, log, client)
     compaction = Compaction(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
     rebuilding = Rebuilding(pool, blocks, weights, window_days=settings.dedup_window_days)
     recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, _RECOMMENDER_S))
-    precompute = Precompute(blocks, recommender.recommend, PrecomputedStore(pool))
+    precompute = Precompute(
+        blocks,
+        recommender.recommend,
+        PrecomputedStore(pool),
+        ModelRegistry(pool),
+        accounts_a_second=settings.precompute_accounts_per_s,
+    )
     worker = _worker(
         client,
         Resources(pool, log, blocks, signals, weights),
@@ -126,7 +133,7 @@ async def _open(
             *precompute.activities(),
         ],
     )
-    return worker, sweeper.keep_sweeping(), keep_house(client, _HOUSE_EVERY_S)
+    return worker, sweeper.keep_sweeping(), keep_house(client, nightly, _HOUSE_EVERY_S)
 
 
 async def _make_room(maintenance: Maintenance) -> None:
@@ -162,9 +169,8 @@ def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore, signals: Si
 
 
 def _training(settings: Settings, pool: Pool) -> Training:
-    folder = models_url(settings)
     command = [sys.executable, "-m", "runtime.training_step"]
-    return Training(ModelRegistry(pool), command, lambda version: f"{folder}/{version}")
+    return Training(ModelRegistry(pool), command, models_url(settings))
 
 
 def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:

@@ -2,22 +2,31 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from domain.errors import TransientError
+from domain.errors import InvalidInputError, TransientError
 
 
 class Artifacts:
-    """One such folder. Its methods raise TransientError where it can't be reached; they block: use a thread."""
+    """One such folder. Its methods raise TransientError where it can't be reached; they block: use a thread.
+
+    Raises:
+        InvalidInputError: the URL's kind is unknown, or what speaks to it is not installed.
+
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._files, self._root = fsspec.core.url_to_fs(self.url)
+        try:
+            # Other processes write there too: a listing that is remembered would be out of date.
+            self._files, self._root = fsspec.core.url_to_fs(self.url, use_listings_cache=False)
+        except (ImportError, ValueError) as error:
+            raise InvalidInputError(f"{url}: {error} (S3 needs `pip install footfall[s3]`)") from error
 
     def folder(self, name: str) -> "Artifacts":
         return Artifacts(f"{self.url}/{name}")
@@ -29,11 +38,11 @@ class Artifacts:
 
     def read(self, name: str) -> bytes | None:
         """None where there is no such file."""
-        with _reached(self.url):
-            try:
+        try:
+            with _reached(self.url):
                 return bytes(self._files.cat_file(f"{self._root}/{name}"))
-            except FileNotFoundError:
-                return None
+        except FileNotFoundError:
+            return None
 
     def write(self, name: str, content: bytes) -> None:
         """Readers see the old file or the new one, never half of one."""
@@ -49,16 +58,31 @@ class Artifacts:
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         """To read from, here and there."""
-        with _reached(self.url), self._files.open(f"{self._root}/{name}", "rb") as file:
+        with _reached(self.url):
+            file = self._files.open(f"{self._root}/{name}", "rb")
+        with file:
             yield file
 
     def names(self) -> list[str]:
         """The files that are there."""
-        with _reached(self.url):
-            if not self._files.exists(self._root):
-                return []
-            found = self._files.ls(self._root, detail=True)
-            return sorted(one["name"].rsplit("/", 1)[-1] for one in found if one["type"] == "file")
+        return self._listed("file")
+
+    def folders(self) -> list[str]:
+        """The folders that are there."""
+        return self._listed("directory")
+
+    def remove(self, name: str) -> None:
+        """Removes a file, or a folder with all that is in it; one that is not there is removed already."""
+        with suppress(FileNotFoundError), _reached(self.url):
+            self._files.rm(f"{self._root}/{name}", recursive=True)
+
+    def _listed(self, kind: str) -> list[str]:
+        try:
+            with _reached(self.url):
+                found = self._files.ls(self._root, detail=True)
+        except FileNotFoundError:
+            return []
+        return sorted(one["name"].rstrip("/").rsplit("/", 1)[-1] for one in found if one["type"] == kind)
 
     def put(self, file: Path) -> None:
         """Moves a file of this machine here; readers see it whole or not at all."""
@@ -90,5 +114,8 @@ class Artifacts:
 def _reached(url: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        # Each kind of store has errors of its own, with no class in common.
         raise TransientError(f"{url} can't be reached: {error}") from error

@@ -34,14 +34,17 @@ class ModelRegistry:
         """Makes this the current one, in place of the other; again, it changes nothing.
 
         Raises:
-            ConflictError: there is no such model.
+            ConflictError: there is no such model, or its files were removed.
 
         """
         async with transaction(self._pool) as connection:
             await connection.execute(_QUERIES["retire_current"], version)
             await connection.execute(_QUERIES["activate"], version, reason)
-            if await connection.fetchrow(_QUERIES["one"], version) is None:
+            row = await connection.fetchrow(_QUERIES["one"], version)
+            if row is None:
                 raise ConflictError(f"there is no model {version!r}")
+            if not row["location"]:
+                raise ConflictError(f"the files of model {version!r} were removed: it is too old")
 
     async def roll_back(self, reason: str) -> ModelVersion:
         """Makes the model current that was before.
@@ -76,6 +79,19 @@ class ModelRegistry:
     async def newest(self, limit: int) -> list[ModelVersion]:
         with translated_errors():
             return [_model(row) for row in await self._pool.fetch(_QUERIES["newest"], limit)]
+
+    async def give_up(self, newest: int) -> list[str]:
+        """Lets no one switch any more to models whose files are not worth their room; those models.
+
+        The current one stays, the one before it, so many of the newest, and those of experiments that have not ended.
+        """
+        with translated_errors():
+            return [row["version"] for row in await self._pool.fetch(_QUERIES["give_up"], newest)]
+
+    async def files(self) -> dict[str, bool]:
+        """All versions, and whether their files are still to be there."""
+        with translated_errors():
+            return {row["version"]: row["there"] for row in await self._pool.fetch(_QUERIES["files"])}
 
 
 def _model(row: asyncpg.Record) -> ModelVersion:

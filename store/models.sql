@@ -11,7 +11,7 @@ UPDATE model SET state = 'retired' WHERE state = 'current' AND version <> $1;
 -- name: activate
 -- Whatever was refused or retired may be switched to as well: by hand, or when the current one is taken back.
 UPDATE model SET state = 'current', activated_at = now(), reason = $2
-WHERE version = $1 AND state <> 'current'
+WHERE version = $1 AND state <> 'current' AND location <> ''
 RETURNING version;
 
 -- name: current
@@ -40,5 +40,22 @@ ORDER BY trained_at DESC LIMIT $1;
 -- name: before
 -- The one that answered before the current one.
 SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model
-WHERE state <> 'current' AND activated_at IS NOT NULL
+WHERE state <> 'current' AND activated_at IS NOT NULL AND location <> ''
 ORDER BY activated_at DESC LIMIT 1;
+
+-- name: give_up
+-- The files of all but: the current model, the one before it, the $1 newest, and those of experiments that have not ended.
+UPDATE model SET location = ''
+WHERE location <> '' AND state <> 'current' AND version NOT IN (
+    (SELECT version FROM model WHERE location <> '' ORDER BY trained_at DESC LIMIT $1)
+    UNION ALL
+    (SELECT version FROM model WHERE state <> 'current' AND activated_at IS NOT NULL AND location <> ''
+     ORDER BY activated_at DESC LIMIT 1)
+    UNION ALL
+    (SELECT arm ->> 'model' FROM experiment, jsonb_array_elements(plan -> 'arms') AS arm
+     WHERE stopped_at IS NULL AND arm ->> 'model' IS NOT NULL)
+)
+RETURNING version;
+
+-- name: files
+SELECT version, location <> '' AS there FROM model;

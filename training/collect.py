@@ -22,10 +22,13 @@ from store.blocks.protocol import BlockStore, TokenRange
 from store.catalog import CatalogStore
 
 ITEMS, PROFILES = "items.parquet", "profiles.parquet"
+_PLAN = "collect-plan.json"
 _READS_AT_ONCE = 8
 _ROWS_A_GROUP = 100_000
 _PAGE = 1_000
 _ALL = 2**31
+_ACCOUNTS_A_WORD = 1_000
+_BYTES_AT_ONCE = 1 << 20
 
 _ACTIONS = pa.schema(
     [
@@ -66,29 +69,54 @@ _PROFILES = pa.schema(
 Write = Callable[[Iterable[msgspec.Struct]], None]
 
 
+class _Plan(msgspec.Struct):
+    """What a run collects. Made once: were it made anew by the next attempt, a cluster that got a node meanwhile
+    would have other ranges, and accounts between them be missed.
+    """
+
+    first_week: int
+    last_week: int
+    ranges: list[TokenRange]
+
+
 def actions_file(place: int) -> str:
     """Of one token range."""
     return f"actions-{place:04}.parquet"
 
 
-async def collect_actions(blocks: BlockStore, folder: Artifacts, scratch: Path, weeks: int) -> None:
-    """A file a token range; those that are there already are left as they are.
+async def collect_actions(
+    blocks: BlockStore, folder: Artifacts, scratch: Path, weeks: int, tell: Callable[[str], None]
+) -> None:
+    """A file a token range; those that are there already are left as they are. `tell` hears how far it is.
 
     Raises:
         CorruptBlockError: a block can't be read.
 
     """
-    until = now_us()
-    first_week, last_week = week_of(until) - weeks, week_of(until)
-    there = set(folder.names())
-    for place, within in enumerate(blocks.ranges()):
+    plan = await asyncio.to_thread(_plan, blocks, folder, weeks)
+    there = set(await asyncio.to_thread(folder.names))
+    accounts = count = 0
+    for place, within in enumerate(plan.ranges):
         name = actions_file(place)
         if name in there:
             continue
         with _writing(scratch / name, _ACTIONS) as write:
-            async for actions in _actions(blocks, within, first_week, last_week):
+            async for actions in _actions(blocks, within, plan.first_week, plan.last_week):
                 write(actions)
+                accounts, count = accounts + 1, count + len(actions)
+                if accounts % _ACCOUNTS_A_WORD == 0:
+                    tell(f"{count:,} actions of {accounts:,} accounts, range {place + 1} of {len(plan.ranges)}")
         await asyncio.to_thread(folder.put, scratch / name)
+
+
+def _plan(blocks: BlockStore, folder: Artifacts, weeks: int) -> _Plan:
+    made = folder.read(_PLAN)
+    if made is not None:
+        return msgspec.json.decode(made, type=_Plan)
+    this_week = week_of(now_us())
+    plan = _Plan(this_week - weeks, this_week, blocks.ranges())
+    folder.write(_PLAN, msgspec.json.encode(plan))
+    return plan
 
 
 async def collect_catalog(catalog: CatalogStore, folder: Artifacts, scratch: Path) -> None:
@@ -113,7 +141,9 @@ def fingerprint(folder: Artifacts) -> str:
     for name in folder.names():
         if name.endswith(".parquet"):
             digest.update(name.encode())
-            digest.update(hashlib.sha256(folder.read(name) or b"").digest())
+            with folder.open(name) as file:
+                while some := file.read(_BYTES_AT_ONCE):
+                    digest.update(some)
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from workflows.precompute_recommendations import PrecomputeRecommendations
 from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
 from workflows.train_model import TrainModel
+from workflows.train_nightly import TrainNightly
 
 WORKFLOWS = (
     RecordInteractions,
@@ -13,5 +14,6 @@ WORKFLOWS = (
     CompactBlocks,
     RebuildPopularity,
     TrainModel,
+    TrainNightly,
     PrecomputeRecommendations,
 )

@@ -47,11 +47,16 @@ REBUILD = ActivityConfig(
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )
 
-# A step works for minutes in a process of its own; a worker that died is noticed within half a minute, and the step
-# goes on from the files that it left.
+# Removes folders of files, which may be many and far away.
+TIDY = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=30), heartbeat_timeout=timedelta(seconds=12), retry_policy=_FOR_EVER
+)
+
+# A step works for minutes in a process of its own, so its worker beats whatever the step computes: one that died, or
+# a training that was cancelled, is noticed within 12 s. A step goes on from the files that it left.
 TRAINING = ActivityConfig(
     start_to_close_timeout=timedelta(hours=6),
-    heartbeat_timeout=timedelta(seconds=30),
+    heartbeat_timeout=timedelta(seconds=12),
     retry_policy=RetryPolicy(initial_interval=timedelta(seconds=5), maximum_interval=timedelta(minutes=1)),
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 )

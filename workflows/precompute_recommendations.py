@@ -19,7 +19,7 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=PRECOMPUTE_RECOMMENDATIONS)
 class PrecomputeRecommendations:
-    """A range that is interrupted is done again: an answer that is kept already is written over."""
+    """A range that is interrupted goes on behind the page that was done last."""
 
     @workflow.init
     def __init__(self, request: PrecomputeInput) -> None:
@@ -35,7 +35,7 @@ class PrecomputeRecommendations:
         for place, (start, end) in enumerate(plan.ranges):
             self._left = len(plan.ranges) - place
             self._tell()
-            work = PrecomputeRange(start, end, plan.first_week, plan.last_week)
+            work = PrecomputeRange(start, end, plan.first_week, plan.last_week, request.accounts_a_second)
             done: PrecomputeResult = await workflow.execute_activity(
                 PRECOMPUTE_RANGE, work, result_type=PrecomputeResult, **policies.PRECOMPUTE
             )

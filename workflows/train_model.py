@@ -12,12 +12,15 @@ with workflow.unsafe.imports_passed_through():
         REGISTER_MODEL,
         RUN_TRAINING_STEP,
         STEPS,
+        TIDY_MODELS,
         TRAIN_MODEL,
+        VERSION_FORMAT,
         Registered,
         RegisterInput,
         StepDone,
         StepInput,
         StepResult,
+        Tidied,
         TrainInput,
         TrainProgress,
     )
@@ -26,18 +29,25 @@ with workflow.unsafe.imports_passed_through():
 
 @workflow.defn(name=TRAIN_MODEL)
 class TrainModel:
-    """A step that was through is not done again: its files are in the run's folder, its result in the history."""
+    """Trains step by step.
+
+    1. What former trainings left and nobody needs is removed: also what failed, since trainings come every night.
+    2. The steps. One that was through is not done again: its files are in the run's folder, its result in here.
+    3. The registry, which has the gate.
+    """
 
     @workflow.init
     def __init__(self, request: TrainInput) -> None:
         self._request = request
-        self._version = workflow.now().strftime("%Y%m%d-%H%M%S")
+        self._version = workflow.now().strftime(VERSION_FORMAT)
         self._step = ""
         self._done: list[StepDone] = []
         self._registered: Registered | None = None
 
     @workflow.run
     async def run(self, request: TrainInput) -> TrainProgress:
+        self._tell("tidy")
+        await workflow.execute_activity(TIDY_MODELS, result_type=Tidied, **policies.TIDY)
         for step in STEPS:
             self._tell(step)
             work = StepInput(self._version, step, request.weeks)
@@ -62,7 +72,8 @@ class TrainModel:
 
     def _to_register(self) -> RegisterInput:
         results = {one.step: one.result for one in self._done}
-        fingerprint, metrics = results[COLLECT].fingerprint or "", results[JUDGE].figures
+        metrics = {ACTIONS: results[COLLECT].figures[ACTIONS], **results[JUDGE].figures}
+        fingerprint = results[COLLECT].fingerprint or ""
         return RegisterInput(self._version, fingerprint, metrics, self._request.activate, self._request.force)
 
     def _tell(self, step: str) -> None:

@@ -1,0 +1,52 @@
+"""What stays on the disk of former trainings.
+
+Of models that can still be switched to, the folder `model`: the current one, the one before it, the newest three, and
+those of experiments that have not ended. Of a training that failed, everything for a day, for whoever looks into it.
+"""
+
+import asyncio
+import re
+from datetime import UTC, datetime, timedelta
+
+from domain.training import VERSION_FORMAT, Tidied
+from serving.current_model import MODEL
+from store.artifacts import Artifacts
+from store.models import ModelRegistry
+
+NEWEST_KEPT = 3
+FAILED_KEPT = timedelta(days=1)
+_VERSION = re.compile(r"\d{8}-\d{6}", re.ASCII)
+"""Whatever has another name is not ours to remove."""
+
+
+class Retention:
+    def __init__(self, registry: ModelRegistry, models_url: str) -> None:
+        self._registry = registry
+        self._models_url = models_url
+
+    async def tidy(self) -> Tidied:
+        """Removes the rest; cut off anywhere, the next one goes on. Raises TransientError or PermanentError."""
+        given_up = await self._registry.give_up(NEWEST_KEPT)
+        files = await self._registry.files()
+        return Tidied(given_up, await asyncio.to_thread(self._remove, files, datetime.now(UTC)))
+
+    def _remove(self, files: dict[str, bool], now: datetime) -> list[str]:
+        """Folders that no model is in; the versions of those that came to none."""
+        there = Artifacts(self._models_url)
+        failed: list[str] = []
+        for version in filter(_VERSION.fullmatch, there.folders()):
+            if files.get(version):
+                _leave_model(there.folder(version))
+            elif version in files:
+                there.remove(version)
+            elif now - datetime.strptime(version, VERSION_FORMAT).replace(tzinfo=UTC) > FAILED_KEPT:
+                there.remove(version)
+                failed.append(version)
+        return failed
+
+
+def _leave_model(run: Artifacts) -> None:
+    """The files that it was trained from were needed until it was registered."""
+    for name in (*run.names(), *run.folders()):
+        if name != MODEL:
+            run.remove(name)
