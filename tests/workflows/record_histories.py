@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
 
 from domain.batch import DiscardRequest
 from domain.compaction import CompactionInput
+from domain.precompute import PrecomputeInput
+from domain.training import STEPS, WORKFLOW_ID, TrainInput
 from tests.conftest import eventually
 from tests.workflows.conftest import Carriage
 from tests.workflows.test_compact_blocks import Compactor, compactor
+from tests.workflows.test_precompute_recommendations import Maker, maker
 from tests.workflows.test_rebuild_popularity import Rebuilder, rebuilder
 from tests.workflows.test_record_interactions import Failing
+from tests.workflows.test_train_model import Trainer, trainer
 from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
 
-__all__ = ["compactor", "rebuilder"]
+__all__ = ["compactor", "maker", "rebuilder", "trainer"]
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -105,3 +110,54 @@ async def test_record_rebuild_that_was_cancelled(rebuilder: Rebuilder) -> None:
     with pytest.raises(WorkflowFailureError):
         await handle.result()
     (FOLDER / "rebuild_cancelled.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_training(trainer: Trainer) -> None:
+    trainer.failures = {STEPS[1]: [ApplicationError("down", type="TransientError")]}
+    handle = await trainer.start(TrainInput())
+    await handle.result()
+    (FOLDER / "trained.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_training_with_too_little(trainer: Trainer) -> None:
+    trainer.actions = 0
+    handle = await trainer.start(TrainInput())
+    await handle.result()
+    (FOLDER / "trained_on_too_little.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_training_that_was_cancelled(trainer: Trainer) -> None:
+    trainer.goes_on.clear()
+    handle = await trainer.start(TrainInput())
+
+    async def at_work() -> None:
+        assert trainer.steps
+
+    await eventually(at_work)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    (FOLDER / "training_cancelled.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_training_at_night(trainer: Trainer) -> None:
+    handle = await trainer.start_tonight()
+    await handle.result()
+    (FOLDER / "trained_at_night.json").write_text((await handle.fetch_history()).to_json())
+
+
+async def test_record_training_at_night_beside_another(trainer: Trainer) -> None:
+    trainer.goes_on.clear()
+    by_hand = await trainer.start(TrainInput(), WORKFLOW_ID)
+    handle = await trainer.start_tonight()
+    await handle.result()
+    (FOLDER / "trained_at_night_beside_another.json").write_text((await handle.fetch_history()).to_json())
+    trainer.goes_on.set()
+    await by_hand.result()
+
+
+async def test_record_precompute(maker: Maker) -> None:
+    maker.failures = 1
+    handle = await maker.start(PrecomputeInput())
+    await handle.result()
+    (FOLDER / "precomputed.json").write_text((await handle.fetch_history()).to_json())

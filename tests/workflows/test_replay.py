@@ -35,9 +35,15 @@ def test_there_are_histories() -> None:
         "parked_and_replayed",
         "parked_and_replayed_local_first",
         "parked_local_first",
+        "precomputed",
         "rebuild_cancelled",
         "rebuilt",
         "second_attempt_local_first",
+        "trained",
+        "trained_at_night",
+        "trained_at_night_beside_another",
+        "trained_on_too_little",
+        "training_cancelled",
         "verified_and_repaired",
     } <= {file.stem for file in HISTORIES}
 

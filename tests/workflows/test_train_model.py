@@ -1,13 +1,14 @@
 """TrainModel against a real Temporal: every step once, what becomes of the model, and too little to learn from."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from temporalio import activity
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import ApplicationError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlreadyStartedError
 
 from domain.training import (
     ACTIONS,
@@ -15,15 +16,20 @@ from domain.training import (
     REGISTER_MODEL,
     RUN_TRAINING_STEP,
     STEPS,
+    TIDY_MODELS,
+    WORKFLOW_ID,
     Registered,
     RegisterInput,
     StepInput,
     StepResult,
+    Tidied,
     TrainInput,
     TrainProgress,
 )
+from tests.conftest import eventually
 from tests.workflows.conftest import worker_of
 from workflows.train_model import TrainModel
+from workflows.train_nightly import TrainNightly
 
 
 class Trainer:
@@ -36,18 +42,44 @@ class Trainer:
         self.steps: list[StepInput] = []
         self.registered: list[RegisterInput] = []
         self.failures: dict[str, list[ApplicationError]] = {}
+        self.tidied = 0
+        self.goes_on = asyncio.Event()
+        """Steps wait for it."""
+        self.goes_on.set()
 
-    async def train(self, request: TrainInput) -> TrainProgress:
-        return await self.client.execute_workflow(
-            TrainModel.run, request, id=f"test-{uuid4()}", task_queue=self.queue
+    async def start(
+        self, request: TrainInput, workflow_id: str | None = None
+    ) -> WorkflowHandle[TrainModel, TrainProgress]:
+        return await self.client.start_workflow(
+            TrainModel.run, request, id=workflow_id or f"test-{uuid4()}", task_queue=self.queue
         )
 
+    async def train(self, request: TrainInput) -> TrainProgress:
+        return await (await self.start(request)).result()
+
+    async def start_tonight(self) -> WorkflowHandle[TrainNightly, TrainProgress | None]:
+        """As the schedule does."""
+        return await self.client.start_workflow(
+            TrainNightly.run, TrainInput(), id=f"test-{uuid4()}", task_queue=self.queue
+        )
+
+    async def tonight(self) -> TrainProgress | None:
+        return await (await self.start_tonight()).result()
+
     def activities(self) -> list[Callable[..., Any]]:
+        @activity.defn(name=TIDY_MODELS)
+        async def tidy() -> Tidied:
+            self.tidied += 1
+            return Tidied()
+
         @activity.defn(name=RUN_TRAINING_STEP)
         async def step(work: StepInput) -> StepResult:
             if self.failures.get(work.step):
                 raise self.failures[work.step].pop()
             self.steps.append(work)
+            while not self.goes_on.is_set():
+                activity.heartbeat()
+                await asyncio.sleep(0.05)
             if work.step == STEPS[0]:
                 return StepResult(1.5, {ACTIONS: self.actions}, "abc")
             return StepResult(2.0, {"ndcg_at_10": 0.5} if work.step == JUDGE else {})
@@ -57,7 +89,7 @@ class Trainer:
             self.registered.append(work)
             return Registered(work.version, "current", None, "before")
 
-        return [step, register]
+        return [tidy, step, register]
 
 
 @pytest.fixture
@@ -71,10 +103,11 @@ async def test_every_step_in_its_order_then_the_registry(trainer: Trainer) -> No
     done = await trainer.train(TrainInput(weeks=3))
     version = done.version
     assert trainer.steps == [StepInput(version, step, 3) for step in STEPS]
-    assert trainer.registered == [RegisterInput(version, "abc", {"ndcg_at_10": 0.5}, True, False)]
+    assert trainer.registered == [RegisterInput(version, "abc", {ACTIONS: 5_000, "ndcg_at_10": 0.5}, True, False)]
     assert [one.step for one in done.done] == list(STEPS)
     assert done.registered == Registered(version, "current", None, "before")
     assert done.step == "ended"
+    assert trainer.tidied == 1
 
 
 async def test_what_was_asked_reaches_the_registry(trainer: Trainer) -> None:
@@ -102,3 +135,34 @@ async def test_a_step_that_fails_for_good_ends_the_training(trainer: Trainer) ->
     with pytest.raises(WorkflowFailureError):
         await trainer.train(TrainInput())
     assert trainer.registered == []
+
+
+async def test_a_cancelled_training_ends_its_step_and_registers_nothing(trainer: Trainer) -> None:
+    trainer.goes_on.clear()
+    handle = await trainer.start(TrainInput())
+
+    async def at_work() -> None:
+        assert trainer.steps
+
+    await eventually(at_work)
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as ended:
+        await handle.result()
+    assert isinstance(ended.value.cause, CancelledError)
+    assert ([work.step for work in trainer.steps], trainer.registered) == ([STEPS[0]], [])
+
+
+async def test_of_two_trainings_one_runs_whoever_starts_them(trainer: Trainer) -> None:
+    """By hand, by the schedule, and by the schedule again: under the one name that trainings have."""
+    trainer.goes_on.clear()
+    by_hand = await trainer.start(TrainInput(), WORKFLOW_ID)
+    assert await trainer.tonight() is None
+    with pytest.raises(WorkflowAlreadyStartedError):
+        await trainer.start(TrainInput(), WORKFLOW_ID)
+    trainer.goes_on.set()
+    version = (await by_hand.result()).version
+    assert [work.version for work in trainer.steps] == [version] * len(STEPS)
+    tonight = await trainer.tonight()
+    assert tonight is not None
+    assert tonight.registered is not None
+    assert len(trainer.registered) == 2
