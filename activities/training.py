@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,6 +27,8 @@ from store.models import ModelRegistry
 from training.gate import fault_of
 from training.retention import Retention
 
+_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
+"""Threads that wait for others sleep: where the cores have other work too, spinning doubled what a step takes."""
 _STOP_S = 3.0
 _LAST_WORDS = 2_000
 _KILLED_OFTEN = 3
@@ -106,7 +109,11 @@ def _fault(step: str, code: int, errors: str) -> TransientError | PermanentError
 async def _running(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that ends when we do not wait for it any more."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **_ENVIRONMENT},
     )
     try:
         yield process

@@ -6,6 +6,7 @@ Lines on standard output say what it is at; the last one is its result, as JSON.
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
@@ -33,10 +34,13 @@ from training.collect import collect_actions, collect_catalog, count_actions, fi
 
 _log = logging.getLogger(__name__)
 _POOL_SIZE = 8
+_NICE = 10
+"""What waits for an answer goes before what waits for the night."""
 
 
 def main() -> None:
     die_with_parent(signal.SIGKILL)
+    os.nice(_NICE)
     step, version, weeks, scratch = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     settings = connected_settings()
     mark = f"{step}.json"

@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 
 _READ_S = 0.05
 
+
 @dataclass(frozen=True, slots=True)
 class _Signals:
     recent: Sequence[Action]
