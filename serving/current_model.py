@@ -31,7 +31,8 @@ class Current(Generic[Loaded]):
 class CurrentModel(Generic[Loaded]):
     """Follows the registry. Who has got a model goes on with it to the end of his answer, whatever is switched.
 
-    In memory at most: the current one, domain.experiment.MOST_MODELS of an experiment, and one that is being loaded.
+    In memory at most: the current one, domain.experiment.MOST_MODELS of an experiment, and one that is being loaded
+    or was current a second ago.
     """
 
     def __init__(
@@ -79,10 +80,11 @@ class CurrentModel(Generic[Loaded]):
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def follow(self) -> None:
-        """Loads what is to be and is not, drops what need not be, refreshes the others. What can't be loaded is tried
+        """Drops what need not be loaded, refreshes the others, loads what is missing. What can't be loaded is tried
         again later, and leaves all others where they are.
         """
         wanted = await self._find()
+        self._drop_others(wanted)
         for one in self._loaded.values():
             await self._refresh(one.model)
         for version in wanted:
@@ -93,8 +95,12 @@ class CurrentModel(Generic[Loaded]):
             if version.state == "current" and loaded is not self._current:
                 self._current = loaded
                 _log.info("model %s answers", loaded.version)
-        needed = {one.version for one in wanted} | ({self._current.version} if self._current else set())
-        self._loaded = {version: one for version, one in self._loaded.items() if version in needed}
+
+    def _drop_others(self, wanted: Sequence[ModelVersion]) -> None:
+        needed = {one.version for one in wanted}
+        self._loaded = {
+            version: one for version, one in self._loaded.items() if version in needed or one is self._current
+        }
 
     async def _tried(self, wanted: ModelVersion) -> Current[Loaded] | None:
         """The model, or None where it can't be loaded now."""
@@ -103,8 +109,11 @@ class CurrentModel(Generic[Loaded]):
         try:
             model = await asyncio.to_thread(self._fetch, wanted)
             await self._refresh(model)
+        except TransientError as error:
+            _log.warning("the model %s could not be loaded: %s", wanted.version, error)
+            return None
         except Exception:
-            # Files that are gone, cut off or of another version, or a catalog that does not answer.
+            # Files that are gone, cut off or of another version.
             _log.exception("the model %s could not be loaded", wanted.version)
             self._not_before[wanted.version] = time.monotonic() + _AGAIN_AFTER_S
             return None

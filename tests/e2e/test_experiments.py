@@ -20,6 +20,8 @@ from tests.e2e.shop import Shop
 from tests.experimenting import accounts_of, experiment_store
 from tests.stack import footfall_says
 
+pytestmark = pytest.mark.timeout(600)  # a model is trained first
+
 NAME = "newer-model"
 OTHER = "20260101-000000"
 AN_ARM = 150

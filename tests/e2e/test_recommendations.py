@@ -3,9 +3,13 @@
 import asyncio
 import sys
 
+import pytest
+
 from runtime.demo_shop import CATEGORIES
 from tests.conftest import eventually
 from tests.e2e.shop import Shop
+
+pytestmark = pytest.mark.timeout(600)  # a model is trained first
 
 
 async def test_answers_show_the_tastes_that_were_planted(shop: Shop) -> None:

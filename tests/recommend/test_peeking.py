@@ -13,7 +13,7 @@ PLAN = Plan("fresher", [experiment.Arm("control", 50), experiment.Arm("new", 50)
 UNEVEN = Plan("fresher", [experiment.Arm("control", 90), experiment.Arm("new", 10)])
 METRICS: tuple[Metric, ...] = ("ctr", "conversion", "revenue")
 
-RUNS = 300
+RUNS = 120
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_a_difference_is_found_and_the_intervals_hold_it_at_every_look() -> None
     clicked, clicked_more = 0.10, 0.13
     control = Arm(accounts=3_000, purchases_an_account=0.1, clicks_an_answer=clicked)
     new = Arm(accounts=3_000, purchases_an_account=0.1, clicks_an_answer=clicked_more)
-    picker, runs, found, missed = np.random.default_rng(31), 200, 0, 0
+    picker, runs, found, missed = np.random.default_rng(31), 100, 0, 0
     for _ in range(runs):
         days = list(looks(picker, PLAN, control, new))
         intervals = [arm.comparisons["ctr"].interval for _, arm in days if arm.comparisons is not None]
