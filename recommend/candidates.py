@@ -83,11 +83,19 @@ def popular(parts: Parts, history: History, preferred: Sequence[int], count: int
     """In the account's categories, or, when it has none, anywhere."""
     categories = np.unique(parts.items.category[history.item[history.interest > 0]])
     wanted = np.union1d(categories[categories >= 0], np.asarray(preferred, np.int32)).astype(np.int32)
-    ranked = parts.snapshot.popular
-    if len(wanted):
-        ranked = ranked[np.isin(parts.items.category[ranked], wanted)]
-    ranked = ranked[:count]
+    ranked = _first_of(parts.snapshot.popular, parts.items.category, wanted, count)
     return Sourced(ranked, parts.snapshot.popular_score(ranked))
+
+
+def _first_of(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Codes:
+    """The first `count` that are of a category that is wanted, or of any where none is."""
+    looked_at = count
+    while len(wanted) and looked_at < len(ranked):
+        looked_at *= 4
+        found = ranked[:looked_at][np.isin(category[ranked[:looked_at]], wanted)]
+        if len(found) >= count or looked_at >= len(ranked):
+            return found[:count]
+    return ranked[:count]
 
 
 def trending(parts: Parts, count: int) -> Sourced:

@@ -1,12 +1,14 @@
 """Item-to-item lists from what accounts did: what goes together, and what comes next."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numba
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, NONE, Codes, Floats, floats
+from recommend.arrays import DAY_US, NONE, Codes, Floats, Places, floats
 
 _ROWS_AT_ONCE = 4_096
 _STEPS = 5
@@ -26,13 +28,9 @@ class Lists:
 
     def block(self, anchors: Codes, candidates: Codes) -> Floats:
         """Anchor by candidate: the scores, 0 where a list does not have the candidate. Candidates are distinct."""
-        order = np.argsort(candidates)
-        ordered = candidates[order]
-        listed = self.item[anchors]
-        place = np.searchsorted(ordered, listed).clip(max=len(ordered) - 1)
-        row, column = np.nonzero(ordered[place] == listed)
         block = np.zeros((len(anchors), len(candidates)), np.float32)
-        block[row, order[place[row, column]]] = self.score[anchors[row], column]
+        order = np.argsort(candidates)
+        _fill_block(self.item, self.score, anchors, candidates[order], order, block)
         return block
 
     def best(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
@@ -44,6 +42,22 @@ class Lists:
         best = np.argsort(-sums, kind="stable")[:count]
         best = best[sums[best] > 0]
         return items[best], sums[best]
+
+
+def _look_up(item: Codes, score: Floats, anchors: Codes, ordered: Codes, order: Places, block: Floats) -> None:
+    """Fills the block; `order` has the candidates' places, by their codes."""
+    size = len(ordered)
+    for row in range(len(anchors)):
+        listed, scores = item[anchors[row]], score[anchors[row]]
+        for column in range(len(listed)):
+            if listed[column] < 0:
+                break
+            place = np.searchsorted(ordered, listed[column])
+            if place < size and ordered[place] == listed[column]:
+                block[row, order[place]] = scores[column]
+
+
+_fill_block: Any = numba.njit(nogil=True)(_look_up)
 
 
 def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Lists:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import numba
 import numpy as np
 
 from domain.actions import Hidden
 from domain.errors import InvalidInputError
 from domain.experiment import Plan
-from recommend.arrays import DAY_US, NONE, Codes, Flags, Floats, Moments, Places, floats
+from recommend.arrays import DAY_US, NONE, Codes, Floats, Moments, Places, floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +80,44 @@ def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, coun
     `vectors`, by code, are of length 1 or 0. What a cap leaves out fills up the end when nothing else is left.
     """
     left = np.argsort(-scores, kind="stable")[: max(4 * count, 100)]
-    vectors = vectors[codes[left]].astype(np.float32)
-    likeness = np.zeros(len(left), np.float32)
-    most = max(1, round(rules.share_of_category * count))
-    placed: dict[int, int] = {}
-    chosen: list[int] = []
-    is_open = np.ones(len(left), np.bool_)
-    capped: Flags = np.zeros(len(left), np.bool_)
-    while len(chosen) < min(count, len(left)):
-        allowed = is_open & ~capped
-        if not allowed.any():
-            capped[:] = False
-            most = len(left)
-            continue
-        value = np.where(allowed, scores[left] * (1 - rules.diversity * likeness), -np.inf)
-        best = int(value.argmax())
-        chosen.append(int(left[best]))
+    chosen = _choose(
+        scores[left], floats(vectors[codes[left]]), category[left], count, rules.share_of_category, rules.diversity
+    )
+    return np.asarray(left[chosen], np.intp)
+
+
+def _choose_one_by_one(
+    scores: Floats, vectors: Floats, category: Codes, count: int, share_of_category: float, diversity: float
+) -> Places:
+    """See `diverse`; places in these arrays."""
+    size = len(scores)
+    likeness = np.zeros(size, np.float32)
+    is_open, is_capped = np.ones(size, np.bool_), np.zeros(size, np.bool_)
+    most = max(1, round(share_of_category * count))
+    chosen = np.empty(min(count, size), np.intp)
+    for turn in range(len(chosen)):
+        best, highest = -1, np.float64(-np.inf)
+        while best < 0:
+            for one in range(size):
+                value = scores[one] * (1 - diversity * likeness[one])
+                if is_open[one] and not is_capped[one] and value > highest:
+                    best, highest = one, value
+            if best < 0:  # Nothing is left but what was capped.
+                is_capped[:] = False
+                most = size
+        chosen[turn] = best
         is_open[best] = False
-        likeness = np.maximum(likeness, vectors @ vectors[best])
-        group = int(category[left[best]])
-        placed[group] = placed.get(group, 0) + 1
-        if group != NONE and placed[group] >= most:
-            capped |= category[left] == group
-    return np.asarray(chosen, np.intp)
+        placed = 0
+        for one in chosen[: turn + 1]:
+            placed += category[one] == category[best]
+        for one in range(size):
+            if is_open[one]:
+                likeness[one] = max(likeness[one], np.dot(vectors[one], vectors[best]))
+                is_capped[one] |= placed >= most and category[best] != NONE and category[one] == category[best]
+    return chosen
+
+
+_choose: Any = numba.njit(nogil=True)(_choose_one_by_one)
 
 
 def unwanted(hidden: Hidden, rules: Rules) -> frozenset[str]:

@@ -144,13 +144,10 @@ def arrange(
     raised = fresh(scores, items.created_us[codes], now_us, rules)
     vectors = model.parts.content.item_vectors
     chosen = diverse(raised, vectors, codes, items.category[codes], limit, rules)
-    why = reasons(model, history, codes[chosen], [find.SOURCES[one] for one in candidates.source[chosen]])
-    return [
-        Recommended(
-            items.item_ids[codes[place]], float(scores[place]), find.SOURCES[candidates.source[place]], reason
-        )
-        for place, reason in zip(chosen.tolist(), why, strict=True)
-    ]
+    found_by = [find.SOURCES[one] for one in candidates.source[chosen].tolist()]
+    why = reasons(model, history, codes[chosen], found_by)
+    shown_ids = [items.item_ids[code] for code in codes[chosen].tolist()]
+    return list(map(Recommended, shown_ids, scores[chosen].tolist(), found_by, why))
 
 
 def explore(
