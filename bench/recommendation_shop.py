@@ -1,6 +1,5 @@
 """The planted shop that answers are measured on: a model in files, and its accounts' doings in the servers."""
 
-import json
 import os
 import random
 import time
@@ -110,7 +109,7 @@ async def _put_items(shop: Shop, api_url: str) -> None:
     whole = [{**row, "created_at": at} for row, at in zip(rows, created, strict=True)]
     async with httpx.AsyncClient(base_url=api_url, timeout=60) as http:
         for start in range(0, len(whole), _A_TIME):
-            answer = await http.put("/items", content=json.dumps({"items": whole[start : start + _A_TIME]}))
+            answer = await http.put("/items", json={"items": whole[start : start + _A_TIME]})
             answer.raise_for_status()
 
 

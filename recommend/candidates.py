@@ -89,13 +89,14 @@ def popular(parts: Parts, history: History, preferred: Sequence[int], count: int
 
 def _first_of(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Codes:
     """The first `count` that are of a category that is wanted, or of any where none is."""
-    looked_at = count
-    while len(wanted) and looked_at < len(ranked):
-        looked_at *= 4
+    if not len(wanted):
+        return ranked[:count]
+    looked_at = 4 * count
+    while True:
         found = ranked[:looked_at][np.isin(category[ranked[:looked_at]], wanted)]
         if len(found) >= count or looked_at >= len(ranked):
             return found[:count]
-    return ranked[:count]
+        looked_at *= 4
 
 
 def trending(parts: Parts, count: int) -> Sourced:

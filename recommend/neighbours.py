@@ -8,13 +8,15 @@ import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, NONE, Codes, Floats, Places, floats
+from recommend.arrays import DAY_US, NONE, Codes, Floats, floats
 
 _ROWS_AT_ONCE = 4_096
 _STEPS = 5
 _STEP_DECAY = 0.6
 _GAP_DAYS = 1.0
 _SHRINK = 5.0
+_SPREAD = 2_654_435_769
+"""An odd number near 2**32 by the golden ratio: Knuth's multiplicative hashing, so that neighbours are apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +30,7 @@ class Lists:
 
     def block(self, anchors: Codes, candidates: Codes) -> Floats:
         """Anchor by candidate: the scores, 0 where a list does not have the candidate. Candidates are distinct."""
-        block = np.zeros((len(anchors), len(candidates)), np.float32)
-        order = np.argsort(candidates)
-        _fill_block(self.item, self.score, anchors, candidates[order], order, block)
+        block: Floats = _block(self.item, self.score, anchors, candidates)
         return block
 
     def best(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
@@ -44,20 +44,33 @@ class Lists:
         return items[best], sums[best]
 
 
-def _look_up(item: Codes, score: Floats, anchors: Codes, ordered: Codes, order: Places, block: Floats) -> None:
-    """Fills the block; `order` has the candidates' places, by their codes."""
-    size = len(ordered)
+def _looked_up(item: Codes, score: Floats, anchors: Codes, candidates: Codes) -> Floats:
+    """See `Lists.block`; candidates are found by a hash table with open addressing, at most a quarter full."""
+    slots = 4
+    while slots < 4 * len(candidates):
+        slots *= 2
+    table = np.full(slots, NONE, np.int32)
+    for column in range(len(candidates)):
+        slot = candidates[column] * _SPREAD % slots
+        while table[slot] != NONE:
+            slot = (slot + 1) % slots
+        table[slot] = column
+    block = np.zeros((len(anchors), len(candidates)), np.float32)
     for row in range(len(anchors)):
-        listed, scores = item[anchors[row]], score[anchors[row]]
-        for column in range(len(listed)):
-            if listed[column] < 0:
+        for place in range(item.shape[1]):
+            listed = item[anchors[row], place]
+            if listed == NONE:
                 break
-            place = np.searchsorted(ordered, listed[column])
-            if place < size and ordered[place] == listed[column]:
-                block[row, order[place]] = scores[column]
+            slot = listed * _SPREAD % slots
+            while table[slot] != NONE:
+                if candidates[table[slot]] == listed:
+                    block[row, table[slot]] = score[anchors[row], place]
+                    break
+                slot = (slot + 1) % slots
+    return block
 
 
-_fill_block: Any = numba.njit(nogil=True)(_look_up)
+_block: Any = numba.njit(nogil=True)(_looked_up)
 
 
 def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Lists:

@@ -80,26 +80,26 @@ def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, coun
     `vectors`, by code, are of length 1 or 0. What a cap leaves out fills up the end when nothing else is left.
     """
     left = np.argsort(-scores, kind="stable")[: max(4 * count, 100)]
-    chosen = _choose(
-        scores[left], floats(vectors[codes[left]]), category[left], count, rules.share_of_category, rules.diversity
-    )
+    most = max(1, round(rules.share_of_category * count))
+    of_left = floats(vectors[codes[left]])
+    likeness = of_left @ of_left.T
+    chosen = _choose(scores[left], likeness, category[left], count, most, np.float32(rules.diversity))
     return np.asarray(left[chosen], np.intp)
 
 
 def _choose_one_by_one(
-    scores: Floats, vectors: Floats, category: Codes, count: int, share_of_category: float, diversity: float
+    scores: Floats, likeness: Floats, category: Codes, count: int, most: int, diversity: float
 ) -> Places:
-    """See `diverse`; places in these arrays."""
+    """See `diverse`; places in these arrays. `most` of a category."""
     size = len(scores)
-    likeness = np.zeros(size, np.float32)
+    most_like = np.zeros(size, np.float32)
     is_open, is_capped = np.ones(size, np.bool_), np.zeros(size, np.bool_)
-    most = max(1, round(share_of_category * count))
     chosen = np.empty(min(count, size), np.intp)
     for turn in range(len(chosen)):
-        best, highest = -1, np.float64(-np.inf)
+        best, highest = -1, -np.inf
         while best < 0:
             for one in range(size):
-                value = scores[one] * (1 - diversity * likeness[one])
+                value = scores[one] * (1 - diversity * most_like[one])
                 if is_open[one] and not is_capped[one] and value > highest:
                     best, highest = one, value
             if best < 0:  # Nothing is left but what was capped.
@@ -107,13 +107,9 @@ def _choose_one_by_one(
                 most = size
         chosen[turn] = best
         is_open[best] = False
-        placed = 0
-        for one in chosen[: turn + 1]:
-            placed += category[one] == category[best]
-        for one in range(size):
-            if is_open[one]:
-                likeness[one] = max(likeness[one], np.dot(vectors[one], vectors[best]))
-                is_capped[one] |= placed >= most and category[best] != NONE and category[one] == category[best]
+        most_like = np.maximum(most_like, likeness[best])
+        if category[best] != NONE and (category[chosen[: turn + 1]] == category[best]).sum() >= most:
+            is_capped |= category == category[best]
     return chosen
 
 
