@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from serving.current_model import Current, CurrentModel
 from serving.metrics import FAILURES
 from serving.part import Part
 from serving.profiles import Profiles
-from serving.sources import Sources
+from serving.sources import Asking, InTime
 from serving.stocked import StockedModel
 from serving.words import worded
 from store.signals import SignalStore, now_us
@@ -52,9 +51,7 @@ class Engine:
         self._profiles = profiles
         self._preferred = Part("profiles", _READ_S)
         self._rules = rules
-        threads = max(2, os.cpu_count() or 1)
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="answers")
-        self._sources = Sources(threads)
+        self._made = InTime[Answer](max(2, os.cpu_count() or 1))
 
     async def answer(self, ask: Ask) -> Answer:
         """What the model says.
@@ -68,39 +65,43 @@ class Engine:
             self._signals.ask(lambda: self._read(ask.account_id)),
             self._preferred.ask(lambda: self._profiles.preferred(ask.account_id)),
         )
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, self._made, current, ask, signals, preferred or ()
-        )
+        rules = _with_numbers(self._rules, ask)
+        return await self._made.run(lambda asking: _make(asking, current, ask, signals, preferred or (), rules))
 
     async def _read(self, account_id: str) -> _Signals:
         return _Signals(*await asyncio.gather(self._store.recent(account_id), self._store.hidden(account_id)))
 
-    def _made(
-        self, current: Current[StockedModel], ask: Ask, signals: _Signals | None, preferred: Sequence[str]
-    ) -> Answer:
-        model, shelf, moment_us = current.model.model, current.model.shelf, now_us()
-        rules, known = _with_numbers(self._rules, ask), signals or _UNKNOWN
-        request = Request(
-            ask.account_id,
-            ask.limit,
-            ask.context,
-            ask.item_id,
-            _left_out(ask, known),
-            False,
-            ask.category,
-            ask.in_stock,
-            preferred,
-        )
-        # Like an item means like it to anybody: the account's own taste would draw the answer away from it.
-        history = known_history(model, request, known.recent if ask.context == "homepage" else (), moment_us)
-        merged = merge_for(model, request, self._sources.ask(sources(model, request, history, shelf)))
-        candidates = shown(model, request, history, known.hidden, merged, rules, shelf)
-        scores, is_ranked = _scores(model, request, history, candidates, moment_us)
-        arranged = arrange(model, history, candidates, scores, ask.limit, moment_us, rules)
-        items = explore(model, request, history, known.hidden, arranged, moment_us, rules, shelf)
-        rung: Rung = "candidates" if not is_ranked else "defaults" if signals is None else "ranked"
-        last_us = known.recent[0].occurred_at if known.recent else None
-        return Answer(rung, [worded(one) for one in items], current.version, None, last_us)
+
+def _make(
+    asking: Asking,
+    current: Current[StockedModel],
+    ask: Ask,
+    signals: _Signals | None,
+    preferred: Sequence[str],
+    rules: Rules,
+) -> Answer:
+    model, shelf, moment_us, known = current.model.model, current.model.shelf, now_us(), signals or _UNKNOWN
+    request = Request(
+        ask.account_id,
+        ask.limit,
+        ask.context,
+        ask.item_id,
+        _left_out(ask, known),
+        False,
+        ask.category,
+        ask.in_stock,
+        preferred,
+    )
+    # Like an item means like it to anybody: the account's own taste would draw the answer away from it.
+    history = known_history(model, request, known.recent if ask.context == "homepage" else (), moment_us)
+    merged = merge_for(model, request, asking.ask(sources(model, request, history, shelf)))
+    candidates = shown(model, request, history, known.hidden, merged, rules, shelf)
+    scores, is_ranked = _scores(model, request, history, candidates, moment_us)
+    arranged = arrange(model, history, candidates, scores, ask.limit, moment_us, rules)
+    items = explore(model, request, history, known.hidden, arranged, moment_us, rules, shelf)
+    rung: Rung = "candidates" if not is_ranked else "defaults" if signals is None else "ranked"
+    last_us = known.recent[0].occurred_at if known.recent else None
+    return Answer(rung, [worded(one) for one in items], current.version, None, last_us)
 
 
 def _scores(
