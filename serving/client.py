@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
-import httpx
+import aiohttp
 import msgspec
 
 from domain.errors import PermanentError, TransientError
@@ -15,13 +15,17 @@ MEDIA_TYPE = "application/msgpack"
 
 _CONNECT_S = 0.1
 _CONNECTIONS = 64
+_KEPT_S = 4.0
+"""Less than the five seconds after which uvicorn ends an idle connection: none is used that is about to end."""
+_HEADERS = {"content-type": MEDIA_TYPE}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class RecommenderClient:
-    def __init__(self, http: httpx.AsyncClient) -> None:
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self._http = http
+        self._url = url.rstrip("/") + PATH
 
     async def recommend(self, ask: Ask) -> Answer:
         """What the recommender answers.
@@ -32,18 +36,19 @@ class RecommenderClient:
 
         """
         try:
-            response = await self._http.post(PATH, content=_encode(ask), headers={"content-type": MEDIA_TYPE})
-            if response.status_code == HTTPStatus.OK:
-                return _decode(response.content)
-        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+            async with self._http.post(self._url, data=_encode(ask), headers=_HEADERS) as response:
+                said = await response.read()
+            if response.status == HTTPStatus.OK:
+                return _decode(said)
+        except (aiohttp.ClientError, TimeoutError, msgspec.MsgspecError) as error:
             raise TransientError(f"the recommender does not answer: {type(error).__name__}") from error
-        kind = TransientError if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE else PermanentError
-        raise kind(f"the recommender answers {response.status_code}: {response.text}")
+        kind = TransientError if response.status == HTTPStatus.SERVICE_UNAVAILABLE else PermanentError
+        raise kind(f"the recommender answers {response.status}: {said.decode(errors='replace')}")
 
 
 @asynccontextmanager
 async def open_recommender(url: str, within_s: float) -> AsyncIterator[RecommenderClient]:
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
-    timeout = httpx.Timeout(within_s, connect=_CONNECT_S)
-    async with httpx.AsyncClient(base_url=url, timeout=timeout, limits=limits) as http:
-        yield RecommenderClient(http)
+    connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_S)
+    timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=_CONNECT_S)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        yield RecommenderClient(http, url)
