@@ -104,4 +104,5 @@ def _out(ask: Ask, answer: Answer, recommendation_id: str) -> dict[str, Any]:
         "model_version": answer.model_version,
         "computed_at": None if answer.computed_at_us is None else from_us(answer.computed_at_us),
         "last_action_at": None if answer.last_action_at_us is None else from_us(answer.last_action_at_us),
+        "outdated": answer.outdated,
     }

@@ -183,6 +183,7 @@ class RecommendationsOut(BaseModel):
     model_version: str | None
     computed_at: AwareDatetime | None = Field(description="When it was made, where that was not now.")
     last_action_at: AwareDatetime | None = Field(description="The newest action of the account that it knows of.")
+    outdated: bool = Field(description="It was made ahead, and the account has acted since.")
 
 
 FanOutState = Literal["waiting", "done", "parked", "quarantined", "discarded"]

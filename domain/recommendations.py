@@ -63,6 +63,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it was made, where that was not now."""
     last_action_at_us: int | None = None
     """The newest action of the account that it knows of."""
+    outdated: bool = False
+    """It was made ahead, and the account has acted since."""
 
     def of(self, items: list[Recommended]) -> "Answer":
         """The same with these items."""

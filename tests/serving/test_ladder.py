@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec import structs
+from prometheus_client import REGISTRY
 
 from domain.actions import Action
 from domain.errors import TransientError
@@ -60,7 +62,7 @@ async def popular(reads: Pool, pool: Pool) -> Popular:
         " VALUES ($1, $1, $2, '{}', now(), true, true, now())",
         [(one, category) for one, _, category in _ITEMS],
     )
-    return Popular(PopularItems(reads))
+    return Popular(PopularItems(reads), kept_s=0)
 
 
 @pytest.fixture
@@ -96,6 +98,19 @@ async def test_without_it_what_was_made_ahead(ladder: Ladder, pool: Pool) -> Non
     assert (answer.rung, _ids(answer), answer.model_version) == ("precomputed", ["kite"], "m1")
     assert answer.computed_at_us is not None
     assert _ids(await ladder.answer(Ask("anna", exclude_bought=False))) == ["kite", "ball"]
+
+
+async def test_what_was_made_before_the_last_action_says_so(ladder: Ladder, pool: Pool) -> None:
+    await _acted(pool, ("view", "cup"))
+    [viewed] = await PostgresSignalStore(pool).recent("anna")
+    made = structs.replace(_made("kite"), last_action_at_us=viewed.occurred_at)
+    await PrecomputedStore(pool).write({"anna": made, "bert": _made("kite")})
+    answer = await ladder.answer(Ask("anna"))
+    assert (answer.last_action_at_us, answer.outdated) == (viewed.occurred_at, False)
+    await _acted(pool, ("view", "pot"))
+    answer = await ladder.answer(Ask("anna"))
+    assert (answer.last_action_at_us, answer.outdated) == (viewed.occurred_at, True)
+    assert not (await ladder.answer(Ask("bert"))).outdated
 
 
 async def test_what_left_the_shelves_since_is_not_shown(ladder: Ladder, pool: Pool) -> None:
@@ -138,6 +153,22 @@ async def test_a_part_that_hangs_is_waited_for_once_and_left_alone(ladder: Ladde
     assert (await ladder.answer(Ask("anna"))).rung == "popular"
     assert (await ladder.answer(Ask("anna"))).rung == "popular"
     assert recommender.asked == 1
+
+
+async def test_what_is_popular_is_read_once_for_a_while(
+    recommender: Recommender, reads: Pool, popular: Popular
+) -> None:
+    kept = Popular(PopularItems(reads), kept_s=60)
+    ladder = Ladder(recommender.recommend, PrecomputedStore(reads), PostgresSignalStore(reads), kept)
+    before = _looks("popular", "miss"), _looks("popular", "hit")
+    for account_id in ("anna", "bert", "carl"):
+        assert (await ladder.answer(Ask(account_id))).rung == "popular"
+    assert (_looks("popular", "miss"), _looks("popular", "hit")) == (before[0] + 1, before[1] + 2)
+
+
+def _looks(cache: str, result: str) -> float:
+    name = "footfall_recommendation_cache_looks_total"
+    return REGISTRY.get_sample_value(name, {"cache": cache, "result": result}) or 0
 
 
 async def test_an_answer_without_items_is_none(ladder: Ladder, recommender: Recommender) -> None:
