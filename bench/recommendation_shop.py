@@ -106,7 +106,10 @@ async def furnish(shop: Shop, database_url: str, api_url: str) -> None:
 async def _put_items(shop: Shop, api_url: str) -> None:
     rows: list[dict[str, Any]] = shop.items.select(["item_id", "title", "category", "price"]).to_pylist()
     created = [from_us(one).isoformat() for one in shop.items["created_at_us"].to_pylist()]
-    whole = [{**row, "created_at": at} for row, at in zip(rows, created, strict=True)]
+    whole = [
+        {**row, "price": f"{row['price']:.2f}", "currency": "EUR", "created_at": at}
+        for row, at in zip(rows, created, strict=True)
+    ]
     async with httpx.AsyncClient(base_url=api_url, timeout=60) as http:
         for start in range(0, len(whole), _A_TIME):
             answer = await http.put("/items", json={"items": whole[start : start + _A_TIME]})
