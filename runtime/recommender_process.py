@@ -15,7 +15,7 @@ from runtime.limits import allow_open_files
 from runtime.logs import set_up_logging
 from runtime.settings import Settings
 from serving.current_model import CurrentModel
-from serving.engine import Engine
+from serving.engine import Engine, warmed_up
 from serving.profiles import Profiles
 from serving.stocked import StockedModel
 from store.catalog import CatalogStore
@@ -50,7 +50,7 @@ async def open_engine(settings: Settings) -> AsyncIterator[RecommenderState]:
         catalog = CatalogStore(pool)
         models = CurrentModel(
             ModelRegistry(pool).served,
-            lambda files: StockedModel(Model.from_folder(files), catalog),
+            lambda files: warmed_up(StockedModel(Model.from_folder(files), catalog), Rules()),
             StockedModel.follow,
             cache_dir("models"),
         )

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from recommend.answer import Request
 from recommend.arrays import Floats
 from recommend.candidates import Candidates
 from recommend.history import History
+from recommend.index import LackingIndexError
 from recommend.model import LackingRankerError, Model
 from recommend.postprocess import BOUNDS, Rules
 from recommend.recommend import arrange, explore, known_history, merge_for, rank, shown, sources, unranked
@@ -28,6 +30,7 @@ from store.signals import SignalStore, now_us
 _log = logging.getLogger(__name__)
 
 _READ_S = 0.05
+_WARMING = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,16 @@ def _make(
     rung: Rung = "candidates" if not is_ranked else "defaults" if signals is None else "ranked"
     last_us = known.recent[0].occurred_at if known.recent else None
     return Answer(rung, [worded(one) for one in items], current.version, None, last_us)
+
+
+def warmed_up(stocked: StockedModel, rules: Rules) -> StockedModel:
+    """The same, after an answer that nobody asked for: loops are compiled at their first use, which takes seconds, and
+    files are read at theirs.
+    """
+    viewed = [Action("", one, "view", now_us(), b"") for one in stocked.model.parts.items.item_ids[:_WARMING]]
+    with suppress(LackingIndexError):
+        _make(Asking(frozenset()), Current("", stocked), Ask(""), _Signals(viewed, Hidden()), (), rules)
+    return stocked
 
 
 def _scores(
