@@ -23,6 +23,8 @@ class Rules:
     """Only what is in stock."""
     blocked: frozenset[str] = field(default_factory=frozenset)
     """Item ids that are never shown."""
+    blocked_categories: frozenset[str] = field(default_factory=frozenset)
+    """Nor are items of these."""
     freshness: float = 0.1
     """By how much the chance of an item of age 0 is raised: 0.1 is a tenth."""
     freshness_half_life_days: float = 7.0

@@ -39,13 +39,16 @@ class Shelf:
 
 
 def stocked(model: Model, changed: Sequence[Item], now_us: int, rules: Rules | None = None) -> Shelf:
-    """The model's catalog with the items that changed since; of an item the last one in `changed` counts."""
+    """The model's catalog with the items that changed since; of an item the last one in `changed` counts.
+
+    What the shop has blocked by category is not on it.
+    """
     rules = rules or Rules()
     items = model.parts.items
     is_active, in_stock = items.is_active.copy(), items.in_stock.copy()
     unknown: dict[str, Item] = {}
     for one in changed:
-        shown = one.is_active and one.deleted_at_us is None
+        shown = one.is_active and one.deleted_at_us is None and one.category not in rules.blocked_categories
         code = model.item_codes.get(one.item_id)
         if code is not None:
             is_active[code], in_stock[code] = shown, one.in_stock
@@ -53,6 +56,8 @@ def stocked(model: Model, changed: Sequence[Item], now_us: int, rules: Rules | N
             unknown[one.item_id] = one
         else:
             unknown.pop(one.item_id, None)
+    blocked = [code for code in map(model.category_codes.get, rules.blocked_categories) if code is not None]
+    is_active &= ~np.isin(items.category, blocked)
     return Shelf(is_active, in_stock, _new(model, list(unknown.values()), is_active, in_stock, now_us, rules))
 
 

@@ -37,6 +37,7 @@ from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
+from runtime.rules import load_rules
 from runtime.settings import Settings
 from runtime.signals import end_within
 from serving.client import open_recommender
@@ -129,6 +130,7 @@ def _serving(settings: Settings) -> dict[str, Any]:
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[State]:
     """Opens everything that the routes work with, and closes it in the reverse order."""
+    rules = load_rules(settings.rules_file)
     async with AsyncExitStack() as stack:
         commits = await stack.enter_async_context(open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
         reads = await stack.enter_async_context(open_pool(settings, f"{_NAME} reads"))
@@ -157,7 +159,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
         has_days = asyncio.Event()
         signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
         recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, RECOMMENDER_S))
-        popular = Popular(PopularItems(reads))
+        popular = Popular(PopularItems(reads, rules.blocked, rules.blocked_categories))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
         _in_background(
             stack,

@@ -8,11 +8,11 @@ import uvicorn
 
 from api.recommender import RecommenderState, create_recommender
 from recommend.model import Model
-from recommend.postprocess import Rules
 from runtime.caches import cache_dir
 from runtime.connections import open_pool, open_signal_store
 from runtime.limits import allow_open_files
 from runtime.logs import set_up_logging
+from runtime.rules import load_rules
 from runtime.settings import Settings
 from serving.current_model import CurrentModel
 from serving.engine import Engine, warmed_up
@@ -48,13 +48,14 @@ async def open_engine(settings: Settings) -> AsyncIterator[RecommenderState]:
         pool = await stack.enter_async_context(open_pool(settings, _NAME))
         signals = await stack.enter_async_context(open_signal_store(settings, pool, _NAME))
         catalog = CatalogStore(pool)
+        rules = load_rules(settings.rules_file)
         models = CurrentModel(
             ModelRegistry(pool).served,
-            lambda files: warmed_up(StockedModel(Model.from_folder(files), catalog), Rules()),
+            lambda files: warmed_up(StockedModel(Model.from_folder(files), catalog, rules), rules),
             StockedModel.follow,
             cache_dir("models"),
         )
-        engine = Engine(models, signals, Profiles(catalog), Rules())
+        engine = Engine(models, signals, Profiles(catalog), rules)
         following = asyncio.create_task(models.keep_following())
         yield {"recommend": engine.answer}
         following.cancel()

@@ -7,6 +7,7 @@ import time
 from domain.catalog import Item
 from domain.week import from_us
 from recommend.model import Model
+from recommend.postprocess import Rules
 from recommend.shelf import stocked
 from serving.metrics import FAILURES
 from store.catalog import AfterChange, CatalogStore
@@ -19,10 +20,11 @@ _PAGE = 1_000
 class StockedModel:
     """`shelf` is replaced as a whole: who answers goes on with the one he got."""
 
-    def __init__(self, model: Model, catalog: CatalogStore) -> None:
+    def __init__(self, model: Model, catalog: CatalogStore, rules: Rules) -> None:
         self.model = model
-        self.shelf = stocked(model, (), time.time_ns() // 1_000)
+        self.shelf = stocked(model, (), time.time_ns() // 1_000, rules)
         self._catalog = catalog
+        self._rules = rules
         self._changed: dict[str, Item] = {}
         # The catalog was collected after the last action: what changed in between is read again, and changes nothing.
         self._after = AfterChange(from_us(model.trained_until_us), "")
@@ -44,4 +46,4 @@ class StockedModel:
             self._after = AfterChange(from_us(changed[-1].changed_at_us), changed[-1].item_id)
         if some:
             items = list(self._changed.values())
-            self.shelf = await asyncio.to_thread(stocked, self.model, items, time.time_ns() // 1_000)
+            self.shelf = await asyncio.to_thread(stocked, self.model, items, time.time_ns() // 1_000, self._rules)

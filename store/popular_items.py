@@ -1,7 +1,7 @@
 """Popular items with what the catalog says of them: what recommendations stand on when all else is gone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from store.postgres import Pool, translated_errors
 from store.queries import load_queries
@@ -20,10 +20,17 @@ class PopularItem:
 
 
 class PopularItems:
-    """Its methods raise TransientError or PermanentError."""
+    """What the shop has blocked, by item or by category, is as what the catalog has as inactive.
 
-    def __init__(self, pool: Pool) -> None:
+    Its methods raise TransientError or PermanentError.
+    """
+
+    def __init__(
+        self, pool: Pool, blocked: frozenset[str] = frozenset(), blocked_categories: frozenset[str] = frozenset()
+    ) -> None:
         self._pool = pool
+        self._blocked = blocked
+        self._blocked_categories = blocked_categories
 
     async def top(self, limit: int, category: str | None = None) -> list[PopularItem]:
         """By score, highest first; of all items, or of a category's."""
@@ -32,7 +39,7 @@ class PopularItems:
                 rows = await self._pool.fetch(_QUERIES["popular_items"], limit)
             else:
                 rows = await self._pool.fetch(_QUERIES["popular_items_of_category"], limit, category)
-        return [PopularItem(*row.values()) for row in rows]
+        return [self._item(PopularItem(*row.values())) for row in rows]
 
     async def category_of(self, item_id: str) -> str | None:
         """None where the catalog has none, or does not know the item."""
@@ -43,4 +50,10 @@ class PopularItems:
     async def not_shown(self, item_ids: Sequence[str]) -> set[str]:
         """Those that the catalog has as inactive."""
         with translated_errors():
-            return {row["item_id"] for row in await self._pool.fetch(_QUERIES["not_shown"], item_ids)}
+            rows = await self._pool.fetch(_QUERIES["not_shown"], item_ids, list(self._blocked_categories))
+        return {row["item_id"] for row in rows} | self._blocked.intersection(item_ids)
+
+    def _item(self, item: PopularItem) -> PopularItem:
+        if item.item_id in self._blocked or item.category in self._blocked_categories:
+            return replace(item, is_active=False)
+        return item

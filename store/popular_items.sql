@@ -18,5 +18,6 @@ LIMIT $1;
 SELECT category FROM item WHERE item_id = $1;
 
 -- name: not_shown
--- $1 item ids: those that the catalog has as inactive.
-SELECT item_id FROM item WHERE item_id = ANY ($1::text[]) AND NOT is_active;
+-- $1 item ids: those that the catalog has as inactive, or of categories $2.
+SELECT item_id FROM item
+WHERE item_id = ANY ($1::text[]) AND (NOT is_active OR category = ANY ($2::text[]));

@@ -1,0 +1,54 @@
+"""The shop's rules from a file: what is told counts, and what can't be meant is refused with its name."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from domain.errors import InvalidInputError
+from recommend.postprocess import Rules
+from runtime.rules import _RulesFile, load_rules
+
+_BY_REQUEST = {"exclude_bought"}
+"""Every request says it."""
+
+
+def _load(folder: Path, text: str) -> Rules:
+    file = folder / "rules.toml"
+    file.write_text(text)
+    return load_rules(file)
+
+
+def test_without_a_file_and_with_an_empty_one_all_is_as_usual(tmp_path: Path) -> None:
+    assert load_rules(None) == _load(tmp_path, "") == Rules()
+
+
+def test_every_rule_can_be_told() -> None:
+    assert set(_RulesFile.__struct_fields__) == {field.name for field in fields(Rules)} - _BY_REQUEST
+
+
+def test_what_is_told_counts(tmp_path: Path) -> None:
+    found = _load(tmp_path, 'blocked = ["a", "b"]\nblocked_categories = ["knives"]\ndiversity = 0\nnew_days = 30\n')
+    assert found == Rules(blocked=frozenset("ab"), blocked_categories=frozenset({"knives"}), diversity=0, new_days=30)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("divers = 0.5", "divers"),
+        ("diversity = 1.5", r"\$.diversity"),
+        ("exploration = -0.1", r"\$.exploration"),
+        ("blocked = [1]", r"\$.blocked"),
+        ("in_stock = 1", r"\$.in_stock"),
+        ("freshness_half_life_days = 0", r"\$.freshness_half_life_days"),
+        ("diversity =", "rules.toml"),
+    ],
+)
+def test_what_is_no_rule_is_refused_and_named(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=said):
+        _load(tmp_path, text)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match=r"nowhere\.toml"):
+        load_rules(tmp_path / "nowhere.toml")
