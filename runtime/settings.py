@@ -19,7 +19,10 @@ _TIME_OR_OFF = r"^(([01]\d|2[0-3]):[0-5]\d|off)$"
 class Settings(BaseSettings):
     """Everything that can be set. The unit stands in a name or in its description."""
 
-    model_config = SettingsConfigDict(env_prefix="FOOTFALL_", frozen=True, extra="ignore", populate_by_name=True)
+    # What is set to nothing is not set: Compose can't leave a variable out.
+    model_config = SettingsConfigDict(
+        env_prefix="FOOTFALL_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+    )
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(

@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from packaging.specifiers import SpecifierSet
 
 from api import health
-from runtime import api_process, worker_process
+from runtime import api_process, recommender_process, worker_process
 from runtime.cli import app
 from runtime.settings import Settings, describe_settings
 
@@ -25,6 +25,7 @@ DOCKERIGNORE = ROOT / ".dockerignore"
 PYPROJECT = ROOT / "pyproject.toml"
 
 API_PORT = Settings.model_fields["port"].default
+RECOMMENDER_PORT = Settings.model_fields["recommender_port"].default
 
 # What the servers' images listen on cannot be read anywhere here.
 LISTENS = {
@@ -33,6 +34,7 @@ LISTENS = {
     "temporal": {7233},
     "temporal-ui": {8080},
     "api": {API_PORT},
+    "recommender": {RECOMMENDER_PORT},
 }
 LOOPBACK = {"127.0.0.1", "localhost"}
 
@@ -136,7 +138,10 @@ def ignored(path: str) -> bool:
 
 
 def test_the_services_of_the_design_are_there() -> None:
-    assert set(services()) == {"scylladb", "postgres", "temporal", "temporal-ui", "migrate", "api", "worker"}
+    assert set(services()) == {
+        *("scylladb", "postgres", "redis", "temporal", "temporal-ui"),
+        *("migrate", "api", "worker", "recommender"),
+    }
 
 
 def test_every_image_has_a_tag_and_none_is_latest() -> None:
@@ -280,7 +285,7 @@ def test_dependencies_have_no_circle() -> None:
 
 
 def test_api_and_worker_wait_for_the_migrations() -> None:
-    for name in ("api", "worker"):
+    for name in ("api", "worker", "recommender"):
         assert "migrate" in services()[name]["depends_on"], name
 
 
@@ -293,6 +298,7 @@ def test_commands_of_ours_are_commands_of_footfall() -> None:
 
 def test_processes_may_finish_before_they_are_killed() -> None:
     bounds = {"api": api_process._SHUTDOWN_S + api_process._END_S, "worker": worker_process._END_S}
+    bounds["recommender"] = float(recommender_process._SHUTDOWN_S)
     for name, bound_s in bounds.items():
         assert seconds(services()[name]["stop_grace_period"]) > bound_s, name
 
@@ -309,6 +315,29 @@ def test_what_keeps_data_has_its_volume_where_its_image_keeps_data() -> None:
     assert int(services()["postgres"]["image"].partition(":")[2].partition(".")[0]) >= 18  # was …/data before
     assert targets["postgres"] == ["/var/lib/postgresql"]
     assert targets["scylladb"] == ["/var/lib/scylla"]
+    assert targets["redis"] == ["/data"]
+
+
+def test_who_trains_models_and_who_loads_them_share_a_folder_that_our_user_may_write() -> None:
+    folder = ours()["worker"]["environment"]["FOOTFALL_MODELS_URL"]
+    for name in ("worker", "recommender"):
+        assert ours()[name]["volumes"] == [f"models:{folder}"], name
+    assert f"install --directory --owner footfall {folder}" in DOCKERFILE.read_text()
+
+
+def test_the_api_asks_the_recommender_and_does_not_wait_for_it() -> None:
+    for name, service in ours().items():
+        url = urlsplit(service["environment"]["FOOTFALL_RECOMMENDER_URL"])
+        assert url.port in LISTENS[str(url.hostname)], name
+        assert str(url.hostname) == "recommender"
+        assert "recommender" not in service["depends_on"], name
+
+
+def test_redis_is_started_for_who_asks_for_it_and_keeps_what_it_is_told() -> None:
+    redis = services()["redis"]
+    assert redis["profiles"] == ["redis"]
+    assert {"--appendonly", "noeviction"} <= set(redis["command"])
+    assert filled_in(ours()["api"]["environment"]["FOOTFALL_REDIS_URL"]) == ""
 
 
 def test_our_image_is_built_from_the_dockerfile() -> None:
@@ -390,8 +419,14 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
     assert "CMD" not in words
 
 
-def test_the_image_exposes_the_port_of_the_api() -> None:
-    assert dict(instructions())["EXPOSE"] == str(API_PORT)
+def test_the_image_exposes_the_ports_of_the_api_and_the_recommender() -> None:
+    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT}"
+
+
+def test_the_image_has_the_library_that_the_rankers_wheel_does_not_bring() -> None:
+    """Libgomp is no part of LightGBM's wheel, nor of the slim image."""
+    stage = DOCKERFILE.read_text().rpartition("\nFROM ")[2]
+    assert re.search(r"apt-get install [^&]*\blibgomp1\b", stage)
 
 
 def test_the_workers_health_is_asked_by_a_file_that_the_image_has() -> None:

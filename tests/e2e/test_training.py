@@ -176,15 +176,15 @@ async def test_ctrl_c_leaves_the_training_going_and_another_terminal_follows_it(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    version, step = await trained.amid("learn")
-    step.suspend()  # so that it is on as long as this takes
+    version, working = await trained.amid("learn")
+    working.suspend()  # so that it is on as long as this takes
     other = await footfall(trained.stack, "train")
     assert (other.code, "train --follow" in other.err) == (2, True)
     os.kill(process.pid, signal.SIGINT)
     out, _ = await process.communicate()
     assert (process.returncode, "the training goes on" in out.decode()) == (130, True)
     assert "collect" in out.decode()
-    step.resume()
+    working.resume()
     followed = await footfall(trained.stack, "train", "--follow")
     assert followed.code == 0, (followed.out, followed.err)
     for step in STEPS:

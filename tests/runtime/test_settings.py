@@ -35,6 +35,25 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     assert "secret" not in repr(settings)
 
 
+def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTFALL_REDIS_URL", "")
+    monkeypatch.setenv("FOOTFALL_PORT", "")
+    settings = Settings()
+    assert (settings.redis_url, settings.port) == (None, 8000)
+
+
+@pytest.mark.parametrize(
+    ("value", "valid"), [("00:00", True), ("23:59", True), ("off", True), ("24:00", False), ("2", False)]
+)
+def test_a_daily_time_is_hours_and_minutes_or_off(monkeypatch: pytest.MonkeyPatch, value: str, valid: bool) -> None:
+    monkeypatch.setenv("FOOTFALL_TRAIN_AT", value)
+    if valid:
+        assert Settings().train_at == value
+    else:
+        with pytest.raises(ValidationError, match="pattern"):
+            Settings()
+
+
 @pytest.mark.parametrize("value", ["0/2", "1/2", "15/16", "0/1"])
 def test_a_shard_is_a_number_and_how_many_there_are(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("FOOTFALL_SHARD", value)
