@@ -37,6 +37,7 @@ from store.signals_postgres import PostgresSignalStore
 from tests.cql import cql_server, in_keyspace
 from tests.factories import now_us
 from tests.redis_server import redis_server
+from tests.s3_server import S3Server, s3_server
 from tests.stack import Stack
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -173,6 +174,13 @@ def redis_url(servers_dir: Path) -> Iterator[str]:
 async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
     async with open_redis(redis_url, name="test", timeout_s=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A running server that speaks S3; tests have buckets of their own."""
+    with s3_server() as server:
+        yield server
 
 
 async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 30.0) -> T:

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -59,9 +58,10 @@ class Trainings:
         return set(tidied.models), set(tidied.runs)
 
 
-@pytest.fixture(params=["here", "elsewhere"])
+@pytest.fixture(params=["here", "s3"])
 def trainings(request: pytest.FixtureRequest, pool: Pool, tmp_path: Path) -> Trainings:
-    return Trainings(pool, str(tmp_path / "models") if request.param == "here" else f"memory://{uuid4()}")
+    here = request.param == "here"
+    return Trainings(pool, str(tmp_path) if here else f"{request.getfixturevalue('s3').bucket()}/models")
 
 
 async def test_what_can_be_switched_to_stays_and_all_else_goes(trainings: Trainings) -> None:

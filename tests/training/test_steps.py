@@ -18,6 +18,7 @@ from recommend.training import TrainingSettings
 from serving.current_model import MODEL
 from store.artifacts import Artifacts
 from tests.recommend.conftest import Shop, shop
+from tests.s3_server import S3Server
 from training import steps
 from training.collect import ITEMS, actions_file
 from training.gate import fault_of
@@ -25,6 +26,10 @@ from training.gate import fault_of
 __all__ = ["shop"]
 
 _SETTINGS = TrainingSettings(ranker=RankerSettings(trees=60), questions=600, threads=1)
+
+
+def _work(url: str, scratch: Path, rival: Ranker | None = None) -> steps.Work:
+    return steps.Work(Artifacts(url), scratch, load_event_weights(), lambda: rival, lambda _: None)
 
 
 @dataclass
@@ -35,7 +40,7 @@ class Run:
     figures: dict[str, float]
 
     def work(self, scratch: Path, rival: Ranker | None = None) -> steps.Work:
-        return steps.Work(Artifacts(str(self.folder)), scratch, load_event_weights(), lambda: rival, lambda _: None)
+        return _work(str(self.folder), scratch, rival)
 
     def with_ranker(self, ranker: Ranker, folder: Path) -> "Run":
         """The same data, with another ranker."""
@@ -126,3 +131,19 @@ def test_what_is_finished_is_a_model(run: Run, tmp_path: Path) -> None:
     assert len(model.parts.items) == 400
     size = sum(file.stat().st_size for file in (run.folder / MODEL).iterdir())
     assert figures == {"megabytes": pytest.approx(size / 1e6)}
+
+
+def test_in_s3_it_is_the_same_model(run: Run, s3: S3Server, tmp_path: Path) -> None:
+    there = Artifacts(f"{s3.bucket()}/models/{run.folder.name}")
+    for folder, name in ((run.folder, ""), (run.folder / "ranker", "ranker")):
+        for file in folder.iterdir():
+            if file.is_file():
+                (there.folder(name) if name else there).write(file.name, file.read_bytes())
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    steps.finish(run.work(tmp_path / "here"))
+    steps.finish(_work(there.url, tmp_path / "there"))
+    loaded = there.folder(MODEL).fetch(tmp_path / "cache")
+    assert Model.from_folder(loaded).version == run.folder.name
+    same = {file.name: file.read_bytes() for file in (run.folder / MODEL).iterdir()}
+    assert {file.name: file.read_bytes() for file in loaded.iterdir()} == same
