@@ -27,10 +27,10 @@ from store.models import ModelRegistry
 from training.gate import fault_of
 from training.retention import Retention
 
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive"}
-"""Threads that wait for others sleep: where the cores have other work too, spinning doubled what a step takes."""
 _STOP_S = 3.0
 _LAST_WORDS = 2_000
+_SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads of OpenMP that wait for others would turn in circles, on cores that others need."""
 _KILLED_OFTEN = 3
 """Whoever was killed so often is not killed by chance: the machine has too little memory."""
 TRY_AGAIN = 75
@@ -110,10 +110,10 @@ async def _running(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.P
     """A process that ends when we do not wait for it any more."""
     process = await asyncio.create_subprocess_exec(
         *command,
+        env={**_SLEEPING_THREADS, **os.environ},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **_ENVIRONMENT},
     )
     try:
         yield process

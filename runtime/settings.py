@@ -153,6 +153,9 @@ class Settings(BaseSettings):
     train_at: str = Field(
         "02:00", pattern=_TIME_OR_OFF, description="When a model is trained every day, as hh:mm in UTC; `off`: never."
     )
+    training_threads: int | None = Field(
+        None, ge=1, description="Processor threads of a training, which yields to all else; all cores where not set."
+    )
     precompute_at: str = Field(
         "03:00",
         pattern=_TIME_OR_OFF,

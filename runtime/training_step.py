@@ -21,6 +21,7 @@ from domain.event_types import load_event_weights
 from domain.training import ACTIONS, COLLECT, StepResult
 from recommend.model import Model, UnfitModelError
 from recommend.ranking import Ranker
+from recommend.training import TrainingSettings
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
 from runtime.connections import open_block_store, open_pool
@@ -34,13 +35,13 @@ from training.collect import collect_actions, collect_catalog, count_actions, fi
 
 _log = logging.getLogger(__name__)
 _POOL_SIZE = 8
-_NICE = 10
-"""What waits for an answer goes before what waits for the night."""
+_NICENESS = 10
+"""Nobody waits for a training; for all else on its machine somebody does."""
 
 
 def main() -> None:
     die_with_parent(signal.SIGKILL)
-    os.nice(_NICE)
+    os.nice(_NICENESS)
     step, version, weeks, scratch = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     settings = connected_settings()
     mark = f"{step}.json"
@@ -62,7 +63,15 @@ def _do(settings: Settings, run: Artifacts, step: str, weeks: int, scratch: Path
         figures, data = asyncio.run(_collect(settings, run, scratch, weeks))
     else:
         weights = load_event_weights(settings.event_types_file)
-        work = steps.Work(run, scratch, weights, lambda: asyncio.run(_rival(settings, scratch)), _tell)
+        threads = settings.training_threads or os.cpu_count() or 1
+        work = steps.Work(
+            run,
+            scratch,
+            weights,
+            lambda: asyncio.run(_rival(settings, scratch)),
+            _tell,
+            TrainingSettings(threads=threads),
+        )
         figures, data = steps.STEPS[step](work), None
     return StepResult(time.monotonic() - started, figures, data)
 

@@ -1,6 +1,5 @@
 """Steps that compute: from the files of a run to further files of it."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ class Work:
     """The ranker of the model that answers now, if there is one that can be compared with."""
     tell: Callable[[str], None]
     """Takes what the step is at, in a few words."""
+    settings: TrainingSettings
 
     def ranker(self) -> Ranker:
         """The one that the run learned."""
@@ -47,20 +47,19 @@ class Work:
         for file in sorted(folder.iterdir()):
             self.run.folder(folder.name).put(file)
 
-    def fit(self, actions: ActionTable, items: ItemTable, moment_us: int, settings: TrainingSettings) -> Parts:
+    def fit(self, actions: ActionTable, items: ItemTable, moment_us: int) -> Parts:
         self.tell(f"fitting vectors and lists on {len(actions):,} actions with {len(items):,} items")
-        return fit_parts(actions, items, moment_us, settings.parts, settings.threads)
+        return fit_parts(actions, items, moment_us, self.settings.parts, self.settings.threads)
 
 
 def learn(work: Work) -> Figures:
     """The ranker: on the newest actions but those of the test, with parts that know only what was before these."""
     actions, items = _read(work)
     seen = actions.before(time_of_share(actions, _TEST_SHARE))
-    settings = _settings()
-    cut_us = time_of_share(seen, settings.ranked_share)
-    parts = work.fit(seen.before(cut_us), items, cut_us, settings)
+    cut_us = time_of_share(seen, work.settings.ranked_share)
+    parts = work.fit(seen.before(cut_us), items, cut_us)
     work.tell("learning to rank")
-    ranker = learn_to_rank(parts, seen, seen.at_us >= cut_us, settings)
+    ranker = learn_to_rank(parts, seen, seen.at_us >= cut_us, work.settings)
     save_ranker(ranker, work.scratch / _RANKER)
     work.publish(work.scratch / _RANKER)
     return {"accounts": len(actions.account_ids), "items": len(items)}
@@ -69,29 +68,24 @@ def learn(work: Work) -> Figures:
 def judge(work: Work) -> Figures:
     """What the ranker, with parts that know all but the test, foretells of it; its rivals beside it."""
     actions, items = _read(work)
-    settings, moment_us = _settings(), time_of_share(actions, _TEST_SHARE)
-    parts = work.fit(actions.before(moment_us), items, moment_us, settings)
-    return judged(parts, actions, moment_us, settings.candidates, work.ranker(), work.rival(), work.tell)
+    moment_us = time_of_share(actions, _TEST_SHARE)
+    parts = work.fit(actions.before(moment_us), items, moment_us)
+    return judged(parts, actions, moment_us, work.settings.candidates, work.ranker(), work.rival(), work.tell)
 
 
 def finish(work: Work) -> Figures:
     """The model that answers: parts that know everything, and the ranker."""
     actions, items = _read(work)
-    settings = _settings()
-    parts = work.fit(actions, items, int(actions.at_us.max()) + 1, settings)
+    parts = work.fit(actions, items, int(actions.at_us.max()) + 1)
     version = work.run.url.rsplit("/", 1)[-1]
     folder = work.scratch / MODEL
-    Model(version, parts, actions.kinds, work.ranker(), settings.candidates).to_folder(folder)
+    Model(version, parts, actions.kinds, work.ranker(), work.settings.candidates).to_folder(folder)
     size = sum(file.stat().st_size for file in folder.iterdir())
     work.publish(folder)
     return {"megabytes": size / 1e6}
 
 
 STEPS: Mapping[str, Callable[[Work], Figures]] = {"learn": learn, "judge": judge, "finish": finish}
-
-
-def _settings() -> TrainingSettings:
-    return TrainingSettings(threads=os.cpu_count() or 1)
 
 
 def _read(work: Work) -> tuple[ActionTable, ItemTable]:

@@ -79,7 +79,12 @@ async def trained(
 ) -> AsyncIterator[Trained]:
     models, scratch = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("scratch")
     namespace = await new_namespace(temporal.address)
-    settings = {"TEMPORAL_NAMESPACE": namespace, "FOOTFALL_MODELS_URL": str(models), "TMPDIR": str(scratch)}
+    settings = {
+        "TEMPORAL_NAMESPACE": namespace,
+        "FOOTFALL_MODELS_URL": str(models),
+        "FOOTFALL_TRAINING_THREADS": "1",
+        "TMPDIR": str(scratch),
+    }
     async with (
         new_database(postgres_server.url) as url,
         create_pool(url, name="test", size=2, timeout_s=30) as pool,
@@ -96,7 +101,7 @@ async def trained(
                 )
 
             await eventually(has_room)
-            shop = plant(accounts=300, items=200, events=12_000, weeks=3, taste_size=20, seed=4)
+            shop = plant(accounts=300, items=200, events=6_000, weeks=3, taste_size=20, seed=4)
             await record_planted(shop, blocks, CatalogStore(pool))
             yield Trained(stack, await Client.connect(temporal.address, namespace=namespace), pool, models)
         finally:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +29,7 @@ _SETTINGS = TrainingSettings(ranker=RankerSettings(trees=60), questions=600, thr
 
 
 def _work(url: str, scratch: Path, rival: Ranker | None = None) -> steps.Work:
-    return steps.Work(Artifacts(url), scratch, load_event_weights(), lambda: rival, lambda _: None)
+    return steps.Work(Artifacts(url), scratch, load_event_weights(), lambda: rival, lambda _: None, _SETTINGS)
 
 
 @dataclass
@@ -49,13 +49,6 @@ class Run:
             shutil.copy(file, folder)
         save_ranker(ranker, folder / "ranker")
         return Run(folder, {})
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _small() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "_settings", lambda: _SETTINGS)
-        yield
 
 
 @pytest.fixture(scope="module")
