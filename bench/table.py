@@ -12,24 +12,29 @@ class Table:
 
     values: dict[str, list[float]] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    digits: dict[str, int] = field(default_factory=dict)
+    """Behind the point of what is below 100."""
 
-    def add(self, name: str, value: float, target: str = "", *, tell: bool = True) -> None:
+    def add(self, name: str, value: float, target: str = "", *, tell: bool = True, digits: int = 2) -> None:
         self.values.setdefault(name, []).append(value)
         self.targets[name] = target
+        self.digits[name] = digits
         if tell:
-            print(f"  {name}: {value:,.2f}", flush=True)
+            print(f"  {name}: {value:,.{digits}f}", flush=True)
 
     def markdown(self) -> str:
         lines = ["| figure | median | min - max | target |", "| --- | --- | --- | --- |"]
         for name, values in self.values.items():
-            median, low, high = (_number(one) for one in (statistics.median(values), min(values), max(values)))
+            median, low, high = (
+                _number(one, self.digits[name]) for one in (statistics.median(values), min(values), max(values))
+            )
             spread = f"{low} - {high}" if len(values) > 1 else ""
             lines.append(f"| {name} | {median} | {spread} | {self.targets[name]} |")
         return "\n".join(lines)
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+def _number(value: float, digits: int) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.{digits}f}"
 
 
 def write_page(out: Path, name: str, title: str, machine: str, tables: dict[str, Table]) -> None:

@@ -8,12 +8,14 @@ import numpy as np
 
 from recommend.arrays import Codes, Flags, Floats, Places, floats
 from recommend.history import History
+from recommend.leanings import leanings
 from recommend.parts import Parts
 
 Source = Literal["collaborative", "next", "content", "popular", "trending"]
 SOURCES: tuple[Source, ...] = get_args(Source)
 _ANCHORS = 20
 _ANCHOR_DECAY = 0.85
+_GROUPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +59,29 @@ def collaborative(parts: Parts, history: History, count: int) -> Sourced:
 
 
 def following(parts: Parts, history: History, count: int) -> Sourced:
-    """What goes with the newest items, and what comes after them."""
+    """What goes with the newest items, what comes after them, and the best of the groups that are leant to."""
     anchors = history.item[:_ANCHORS]
     weights = (_ANCHOR_DECAY ** np.arange(len(anchors)) * (history.interest[:_ANCHORS] > 0)).astype(np.float32)
-    both = [lists.best(anchors, weights, count) for lists in (parts.together, parts.then)]
-    items, inverse = np.unique(np.concatenate([one for one, _ in both]), return_inverse=True)
-    scores = floats(np.bincount(inverse, np.concatenate([one / max(one.max(initial=0), 1e-9) for _, one in both])))
+    found = [lists.best(anchors, weights, count) for lists in (parts.together, parts.then)]
+    if weights.any():
+        found += [parts.moves.next.best(anchors[:1], weights[:1], count), _leant_to(parts, history, count)]
+    items, inverse = np.unique(np.concatenate([one for one, _ in found]), return_inverse=True)
+    scores = floats(np.bincount(inverse, np.concatenate([one / max(one.max(initial=0), 1e-9) for _, one in found])))
     best = np.argsort(-scores, kind="stable")[:count]
     return Sourced(items[best], scores[best])
+
+
+def _leant_to(parts: Parts, history: History, count: int) -> tuple[Codes, Floats]:
+    """The most turned to of the groups that the account, or its visit, leans to."""
+    leaning, snapshot = leanings(parts.moves, history), parts.snapshot
+    by_group = leaning.account + leaning.visit
+    groups = np.argsort(-by_group, kind="stable")[:_GROUPS]
+    starts, ends = snapshot.group_starts[groups, None], snapshot.group_starts[groups + 1, None]
+    places = starts + np.arange(count)
+    items = snapshot.by_group[places[places < ends]]
+    scores = by_group[parts.moves.group[items]] * snapshot.share_of_group(items)
+    best = np.argsort(-scores, kind="stable")[:count]
+    return items[best], floats(scores[best])
 
 
 def content(parts: Parts, history: History, count: int) -> Sourced:

@@ -42,6 +42,11 @@ def after(actions: ActionTable, moment_us: int) -> Split:
     return Split(actions.before(moment_us), places[first])
 
 
+def every_new_after(actions: ActionTable, moment_us: int) -> Places:
+    """Each account's interests from the moment on in items that were new to it then: a visit's later ones too."""
+    return np.flatnonzero(_is_new_to_account(actions) & (actions.at_us >= moment_us))
+
+
 def _is_new_to_account(actions: ActionTable) -> Flags:
     return is_new_interest(actions) & is_first_with_item(actions)
 

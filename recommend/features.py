@@ -16,6 +16,7 @@ from recommend.candidates import SOURCES, Candidates
 from recommend.embeddings import Transitions
 from recommend.history import History
 from recommend.kinds import Kinds
+from recommend.leanings import CHANCES, chances
 from recommend.parts import Parts
 from recommend.popular import ITEM_FEATURES, trends
 
@@ -44,7 +45,7 @@ _ACCOUNT_FEATURES = (
     "account_categories", "account_price", "hour", "weekday",
 )  # fmt: skip
 NAMES: Sequence[str] = (
-    *_LIKENESS_FEATURES, *_OWN_FEATURES, *_SOURCE_FEATURES, *_ACCOUNT_FEATURES, *ITEM_FEATURES
+    *_LIKENESS_FEATURES, *CHANCES, *_OWN_FEATURES, *_SOURCE_FEATURES, *_ACCOUNT_FEATURES, *ITEM_FEATURES
 )  # fmt: skip
 _NEVER_DAYS = 3_650.0
 
@@ -73,6 +74,8 @@ def features(
             rows[end - 1] = block[:10].max(axis=0)
         else:
             rows[start:end] = 0
+    rows[end : end + len(CHANCES)] = chances(parts, history, candidates.item, now_us)
+    end += len(CHANCES)
     own = _own(parts, kinds, history, candidates.item, now_us, preferred)
     rows[end : end + len(own)] = own
     end += len(own)

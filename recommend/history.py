@@ -12,7 +12,8 @@ from recommend.kinds import Kinds
 
 LONGEST = 200
 """Actions of an account that are looked at, the newest."""
-_SAME_VISIT_US = 30 * 60 * SECOND_US
+SAME_VISIT_US = 30 * 60 * SECOND_US
+"""Actions without a session are of one visit while no gap between neighbours is longer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +23,7 @@ class History:
     action_item: Codes
     action_kind: Codes
     action_us: Moments
+    action_interest: Floats
     action_in_visit: Floats
     """1: in the visit of the newest action, else 0."""
     item: Codes
@@ -111,6 +113,7 @@ def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, se
         item,
         kind,
         at_us,
+        kinds.interest[kind],
         in_visit,
         distinct[order],
         at_us[newest[order]],
@@ -124,4 +127,4 @@ def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, se
 def _without_session(at_us: Moments) -> Floats:
     """An action is of the newest one's visit while no gap between neighbours is over half an hour."""
     gaps = at_us[:-1] - at_us[1:]
-    return np.concatenate(([True], np.logical_and.accumulate(gaps < _SAME_VISIT_US))).astype(np.float32)
+    return np.concatenate(([True], np.logical_and.accumulate(gaps < SAME_VISIT_US))).astype(np.float32)

@@ -24,6 +24,7 @@ from recommend.embeddings import Embeddings, Transitions
 from recommend.features import NAMES
 from recommend.index import Exact, InvertedFile, LackingIndex, NearestItems
 from recommend.kinds import Kinds
+from recommend.moves import Moves
 from recommend.neighbours import Lists
 from recommend.parts import Parts
 from recommend.popular import Snapshot
@@ -125,12 +126,20 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         "then_score": parts.then.score,
         "transition_leading": parts.transitions.leading,
         "transition_following": parts.transitions.following,
+        "group": parts.moves.group,
+        "onward": parts.moves.onward,
+        "arriving": parts.moves.arriving,
+        "next_item": parts.moves.next.item,
+        "next_score": parts.moves.next.score,
+        "left": parts.moves.left,
         "content_vectors": parts.content.item_vectors,
         "content_rarity": parts.content.rarity,
         "content_directions": parts.content.directions,
         "item_features": parts.snapshot.features,
         "popular": parts.snapshot.popular,
         "trending": parts.snapshot.trending,
+        "by_group": parts.snapshot.by_group,
+        "group_starts": parts.snapshot.group_starts,
         "weight": kinds.weight,
         "interest": kinds.interest,
         "is_view": kinds.is_view,
@@ -188,8 +197,22 @@ def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str]) -
         Lists(load("together_item"), load("together_score")),
         Lists(load("then_item"), load("then_score")),
         Transitions(load("transition_leading"), load("transition_following")),
+        Moves(
+            load("group"),
+            load("onward"),
+            load("arriving"),
+            Lists(load("next_item"), load("next_score")),
+            load("left"),
+        ),
         Content(load("content_vectors"), load("content_rarity"), load("content_directions")),
-        Snapshot(described["moment_us"], load("item_features"), load("popular"), load("trending")),
+        Snapshot(
+            described["moment_us"],
+            load("item_features"),
+            load("popular"),
+            load("trending"),
+            load("by_group"),
+            load("group_starts"),
+        ),
         nearest(_EMBEDDING),
         nearest(_CONTENT),
     )

@@ -120,7 +120,7 @@ def fit_then(moves: "csr_matrix[np.float32]", length: int, tempering: float) -> 
     """
     leaving, arriving = (np.asarray(moves.sum(axis=axis)).ravel() for axis in (1, 0))
     shares = diags_array(1 / (leaving + _SHRINK)) @ moves @ diags_array((arriving + 1) ** -tempering)
-    return _cut(csr_matrix(shares).astype(np.float32), length)
+    return cut(csr_matrix(shares).astype(np.float32), length)
 
 
 def cosine_lists(matrix: "csr_matrix[np.float32]", length: int, shrink: float) -> Lists:
@@ -133,11 +133,11 @@ def cosine_lists(matrix: "csr_matrix[np.float32]", length: int, shrink: float) -
         rows = np.repeat(np.arange(start, start + product.shape[0]), np.diff(product.indptr))
         product.data /= np.maximum(norms[rows] * norms[product.indices] + shrink, 1e-9)
         product.data[product.indices == rows] = 0
-        parts.append(_cut(product, length))
+        parts.append(cut(product, length))
     return Lists(np.concatenate([one.item for one in parts]), np.concatenate([one.score for one in parts]))
 
 
-def _cut(matrix: "csr_matrix[np.float32]", length: int) -> Lists:
+def cut(matrix: "csr_matrix[np.float32]", length: int) -> Lists:
     """Each row's highest values, best first."""
     matrix.eliminate_zeros()
     sizes = np.diff(matrix.indptr)

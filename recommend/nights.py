@@ -23,6 +23,6 @@ class Nights:
     def at(self, now_us: int) -> Parts:
         midnight_us = now_us // DAY_US * DAY_US
         if midnight_us not in self._by_day:
-            counted = snapshot(self._actions, self._parts.items, midnight_us)
+            counted = snapshot(self._actions, self._parts.items, self._parts.moves.group, midnight_us)
             self._by_day[midnight_us] = replace(self._parts, snapshot=counted)
         return self._by_day[midnight_us]

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from recommend.actions import ActionTable
-from recommend.arrays import Codes, Floats
+from recommend.arrays import Codes, Floats, floats
 from recommend.catalog import ItemTable
 from recommend.content import Content, fit_content
 from recommend.embeddings import Embeddings, EmbeddingSettings, Transitions, fit_embeddings, fit_transitions
 from recommend.index import NearestItems, nearest_items
+from recommend.moves import Moves, fit_moves
 from recommend.neighbours import Lists, count_moves, fit_then, fit_together
 from recommend.popular import Snapshot, snapshot
 
@@ -29,6 +32,7 @@ class Parts:
     together: Lists
     then: Lists
     transitions: Transitions
+    moves: Moves
     content: Content
     snapshot: Snapshot
     by_embedding: NearestItems
@@ -44,16 +48,24 @@ class Parts:
 def fit_parts(actions: ActionTable, items: ItemTable, moment_us: int, settings: PartSettings, threads: int) -> Parts:
     """`actions` are those that the parts may know: none of them at or after `moment_us`."""
     embeddings = fit_embeddings(actions, settings.embeddings, threads)
-    moves = count_moves(actions)
     content = fit_content(items, settings.content_dimensions)
+    moves = fit_moves(actions, _sides(embeddings, content), threads)
+    counts = count_moves(actions)
     return Parts(
         items,
         embeddings,
         fit_together(actions, settings.list_length, settings.half_life_days),
-        fit_then(moves, settings.list_length, settings.tempering),
-        fit_transitions(moves, settings.transitions, threads),
+        fit_then(counts, settings.list_length, settings.tempering),
+        fit_transitions(counts, settings.transitions, threads),
+        moves,
         content,
-        snapshot(actions, items, moment_us),
+        snapshot(actions, items, moves.group, moment_us),
         nearest_items(embeddings.item_factors, threads),
         nearest_items(content.item_vectors, threads),
     )
+
+
+def _sides(embeddings: Embeddings, content: Content) -> Floats:
+    """Of each item who deals with it, and its words, each of length 1 or 0."""
+    lengths = np.linalg.norm(embeddings.item_factors, axis=1, keepdims=True)
+    return floats(np.hstack([embeddings.item_factors / np.maximum(lengths, 1e-9), content.item_vectors]))

@@ -64,8 +64,13 @@ class Laws:
         weights: _Doubles = self.popularity * boost * (self.born_us <= moment_us)
         return weights
 
-    def next_item(self, account: int, last_item: int | None, moment_us: int) -> _Doubles:
-        """The oracle: of each item the chance that the account looks at it next; `last_item` None in a new visit."""
+    def next_item(
+        self, account: int, last_item: int | None, moment_us: int, *, knows_companions: bool = True
+    ) -> _Doubles:
+        """The oracle: of each item the chance that the account looks at it next; `last_item` None in a new visit.
+
+        One that does not know companions knows the tastes of accounts and items, and how popular items are in them.
+        """
         weights = self.weights_at(moment_us)
         mass = np.bincount(self.taste_of_item, weights)
         by_taste = np.zeros(len(mass))
@@ -76,7 +81,7 @@ class Laws:
             by_taste = _STAY * staying + (1 - _STAY) * by_taste
         of_tastes = by_taste[self.taste_of_item] * weights / mass[self.taste_of_item]
         chances: _Doubles = _NOISE * weights / weights.sum() + (1 - _NOISE) * of_tastes
-        if last_item is not None and self.born_us[self.companion[last_item]] <= moment_us:
+        if knows_companions and last_item is not None and self.born_us[self.companion[last_item]] <= moment_us:
             chances *= 1 - _COMPANION
             chances[self.companion[last_item]] += _COMPANION
         return chances

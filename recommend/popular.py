@@ -6,10 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, Codes, Flags, Floats, Moments, floats
+from recommend.arrays import DAY_US, Codes, Flags, Floats, Moments, Places, floats
 from recommend.catalog import ItemTable
 
 _EVER_DAYS = 100_000
+_OF_LATE_DAYS = 3.0
+"""Half-life of what is called of late …"""
+_OF_LATE_PRIOR_DAYS = 5.0
+"""… which weighs against the long run as so many days of it do."""
+_LONG_RUN_DAYS = 60.0
+_LEAST_COUNT = 0.1
 _NEVER_DAYS = 3_650.0
 
 ITEM_FEATURES: Sequence[str] = (
@@ -19,7 +25,7 @@ ITEM_FEATURES: Sequence[str] = (
     "item_cart_rate", "item_purchase_rate", "item_rejection_rate", "item_trend_1d", "item_trend_7d",
     "item_age_days", "item_first_seen_days", "item_last_seen_days", "item_price", "item_price_in_category",
     "item_rank", "item_rank_in_category", "item_rank_trending", "item_share_of_category", "category_interest_28d",
-    "category_size", "item_text_length",
+    "category_size", "item_text_length", "item_share_of_group",
 )  # fmt: skip
 
 
@@ -34,14 +40,23 @@ class Snapshot:
     """Items by decayed interest, best first; those without any are missing."""
     trending: Codes
     """Items whose week stands out from their weeks before, best first."""
+    by_group: Codes
+    """All items, group by group, in each by their share of it, best first."""
+    group_starts: Places
+    """Where each group begins in `by_group`, and, one longer, where the last one ends."""
+
+    def share_of_group(self, items: Codes) -> Floats:
+        """The chance of each item when its group is turned to."""
+        share: Floats = self.features[items, ITEM_FEATURES.index("item_share_of_group")]
+        return share
 
     def popular_score(self, items: Codes) -> Floats:
         score: Floats = self.features[items, ITEM_FEATURES.index("item_interest_decayed")]
         return score
 
 
-def snapshot(actions: ActionTable, items: ItemTable, moment_us: int) -> Snapshot:
-    """`actions` may hold later ones too; they are not looked at."""
+def snapshot(actions: ActionTable, items: ItemTable, group: Codes, moment_us: int) -> Snapshot:
+    """`actions` may hold later ones too; they are not looked at. `group` is of each item."""
     known = actions.before(moment_us)
     age_days = (moment_us - known.at_us) / DAY_US
     size, kinds = len(items), known.kinds
@@ -61,23 +76,51 @@ def snapshot(actions: ActionTable, items: ItemTable, moment_us: int) -> Snapshot
     trending = floats(interests[1] / np.sqrt(1 + before / 3))
     rank, category_rank, share, category_interest, category_size = _standing(decayed, interests[2], items.category)
     first, last = _first_and_last(known, size, moment_us)
+    ages = _ages(items.created_us, first, moment_us)
+    group_share, by_group, group_starts = _grouped(_rates(known, floats(age_days), ages), group)
     columns = [
         *(np.log1p(one) for one in (*interests, decayed, summed(view, 7), views, summed(cart, 28), carts)),
         *(np.log1p(one) for one in (summed(bought, 28), purchases, summed(rejected, 28), rejections)),
         np.log1p(_accounts(known, size)),
         (carts + 0.5) / (views + 10), (purchases + 0.2) / (views + 10), (rejections + 0.2) / (views + 10),
         *trends(interests[0], interests[1], before),
-        _ages(items.created_us, first, moment_us), first, last,
+        ages, first, last,
         np.log1p(np.nan_to_num(items.price, nan=0)), _price_in_category(items), rank, category_rank,
         _ranks(trending), share, category_interest, category_size,
-        np.log1p([len(text) for text in items.text]),
+        np.log1p([len(text) for text in items.text]), group_share,
     ]  # fmt: skip
     return Snapshot(
         moment_us,
         np.stack(columns, axis=1).astype(np.float32),
         _best_first(decayed),
         _best_first(trending),
+        by_group,
+        group_starts,
     )
+
+
+def _rates(known: ActionTable, age_days: Floats, item_age_days: Floats) -> Floats:
+    """Of each item how often a day it is turned to: of late, with its long run for a prior."""
+    turned = known.kinds.interest[known.kind] > 0
+    turned[1:] &= (known.item[1:] != known.item[:-1]) | (known.account[1:] != known.account[:-1])
+
+    def decayed(half_life_days: float) -> tuple[Floats, Floats]:
+        """Counts, and the days that they are of."""
+        counts = np.bincount(known.item, turned * 0.5 ** (age_days / half_life_days), len(item_age_days))
+        days = (1 - 0.5 ** (item_age_days / half_life_days)) * half_life_days / np.log(2)
+        return floats(counts), floats(days)
+
+    (late, late_days), (long, long_days) = decayed(_OF_LATE_DAYS), decayed(_LONG_RUN_DAYS)
+    in_the_long_run = (long + _LEAST_COUNT) / (long_days + 1)
+    return floats((late + _OF_LATE_PRIOR_DAYS * in_the_long_run) / (late_days + _OF_LATE_PRIOR_DAYS))
+
+
+def _grouped(rates: Floats, group: Codes) -> tuple[Floats, Codes, Places]:
+    """Each item's share of its group, all items by group and share, and where groups start."""
+    totals = np.bincount(group, rates)
+    share = floats(rates / totals[group])
+    order = np.lexsort((-share, group))
+    return share, order.astype(np.int32), np.searchsorted(group[order], np.arange(len(totals) + 1))
 
 
 def trends(in_1d: Floats, in_7d: Floats, in_21d_before: Floats) -> tuple[Floats, Floats]:

@@ -15,9 +15,9 @@ from recommend.trees import Trees, laid_out
 
 @dataclass(frozen=True, slots=True)
 class RankerSettings:
-    trees: int = 200
-    leaves: int = 31
-    learning_rate: float = 0.06
+    trees: int = 100
+    leaves: int = 15
+    learning_rate: float = 0.08
     least_in_leaf: int = 50
     share_of_features: float = 0.5
 

@@ -108,7 +108,7 @@ def _make(
 
 
 def warmed_up(stocked: StockedModel, rules: Rules) -> StockedModel:
-    """The same, after an answer that nobody asked for: loops are compiled at their first use, which takes seconds, and
+    """The same, after an answer that nobody asked for: loops are compiled at their first use, for seconds, and
     files are read at theirs.
     """
     viewed = [Action("", one, "view", now_us(), b"") for one in stocked.model.parts.items.item_ids[:_WARMING]]

@@ -115,7 +115,7 @@ def test_preferred_categories_mark_their_candidates(shop: Shop, history: History
 def test_counts_of_a_snapshot_are_of_before_its_moment(shop: Shop) -> None:
     actions = shop.actions
     moment_us = int(np.median(actions.at_us))
-    found = snapshot(actions, shop.items, moment_us)
+    found = snapshot(actions, shop.items, shop.model.parts.moves.group, moment_us)
     known = actions.at_us < moment_us
     interest = actions.kinds.interest[actions.kind]
     for name, days in (("item_interest_1d", 1), ("item_interest_7d", 7), ("item_interest_all", 10**6)):

@@ -1,0 +1,88 @@
+"""What an account's history says of groups of items: which it turns to, and where its visit goes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recommend.arrays import Codes, Floats, floats
+from recommend.history import SAME_VISIT_US, History
+from recommend.moves import Moves
+from recommend.parts import Parts
+
+_STAYING = 0.15
+"""What a look at one more item of a group says, where turning to the group says 1."""
+_RECENT = 0.9
+"""A turn counts so much less with each one after it."""
+_VISIT = 0.6
+_GOING_ON = 0.85
+_OWN = 0.9
+_PRIOR = 1.0
+"""So many turns weigh as much as what everybody turns to."""
+_SPLIT = 0.6
+"""So much of a turn is given to the groups that its group leads to: a taste may be split over several."""
+
+CHANCES: Sequence[str] = (
+    "lean_account", "lean_recent", "lean_visit", "lean_last",
+    "chance_account", "chance_recent", "chance_visit", "chance_after_last", "chance_mixed", "chance_of_best",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Leanings:
+    """Chances of groups; each sums to 1."""
+
+    account: Floats
+    """To be turned to when the account comes anew."""
+    recent: Floats
+    """The same, by its newest visits for the most part."""
+    visit: Floats
+    """To come next in the visit of the newest action."""
+    last: int | None
+    """The newest item that was of interest."""
+
+
+def leanings(moves: Moves, history: History) -> Leanings:
+    of_interest = np.flatnonzero(history.action_interest > 0)
+    item, at_us = history.action_item[of_interest], history.action_us[of_interest]
+    in_visit = history.action_in_visit[of_interest]
+    moved = np.ones(len(item), np.bool_)
+    moved[:-1] = item[:-1] != item[1:]
+    item, at_us, in_visit = item[moved], at_us[moved], in_visit[moved]
+    group = moves.group[item]
+    if not len(group):
+        return Leanings(moves.arriving, moves.arriving, moves.arriving, None)
+    turned = np.ones(len(group), np.bool_)
+    turned[:-1] = (group[:-1] != group[1:]) | (at_us[:-1] - at_us[1:] >= SAME_VISIT_US)
+    says = floats(np.where(turned, 1, _STAYING))
+    faded = floats(_RECENT ** (np.cumsum(turned) - turned))
+    onward = in_visit * _VISIT ** np.arange(len(group))
+    visit = floats(onward / max(onward.sum(), 1e-9)) @ moves.onward[group]
+    return Leanings(_turned_to(moves, group, says), _turned_to(moves, group, says * faded), visit, int(item[0]))
+
+
+def _turned_to(moves: Moves, group: Codes, says: Floats) -> Floats:
+    turns = np.bincount(group, says, len(moves.arriving))
+    counts = (1 - _SPLIT) * turns + _SPLIT * (turns @ moves.onward) + _PRIOR * moves.arriving
+    return floats(counts / counts.sum())
+
+
+def chances(parts: Parts, history: History, items: Codes, now_us: int) -> Floats:
+    """CHANCES by candidate: of its group, of itself by its share of the group, and both sides mixed."""
+    moves, share = parts.moves, parts.snapshot.share_of_group(items)
+    leaning = leanings(moves, history)
+    group = moves.group[items]
+    by_group = [leaning.account[group], leaning.recent[group], leaning.visit[group]]
+    if leaning.last is None:
+        by_group.append(moves.arriving[group])
+        after_last = moves.arriving[group] * share
+    else:
+        by_group.append(moves.onward[moves.group[leaning.last], group])
+        after_last = moves.after_item(leaning.last, items, share)
+    by_item = [one * share for one in by_group[:3]]
+    goes_on = leaning.last is not None and now_us - int(history.action_us[0]) < SAME_VISIT_US
+    if goes_on:
+        mixed = _GOING_ON * after_last + (1 - _GOING_ON) * by_item[0]
+    else:
+        mixed = _OWN * by_item[0] + (1 - _OWN) * moves.arriving[group] * share
+    return floats(np.stack([*by_group, *by_item, after_last, mixed, mixed / max(mixed.max(initial=0), 1e-9)]))
