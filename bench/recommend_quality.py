@@ -93,7 +93,7 @@ def movielens_100k(path: Path, settings: TrainingSettings, questions: int | None
 
 
 def _ranker(model: Model) -> Ranker:
-    assert model.ranker is not None  # noqa: S101  (it has just been trained)
+    assert model.ranker is not None
     return model.ranker
 
 
