@@ -1,71 +1,13 @@
 """From ranked candidates to what is shown: what may be shown at all, freshness, diversity, exploration."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numba
 import numpy as np
 
 from domain.actions import Hidden
-from domain.errors import InvalidInputError
-from domain.experiment import Plan
 from recommend.arrays import DAY_US, NONE, Codes, Floats, Moments, Places, floats
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The shop's own rules; every one can be turned off."""
-
-    exclude_bought: bool = True
-    exclude_seen: bool = False
-    in_stock: bool = False
-    """Only what is in stock."""
-    blocked: frozenset[str] = field(default_factory=frozenset)
-    """Item ids that are never shown."""
-    blocked_categories: frozenset[str] = field(default_factory=frozenset)
-    """Nor are items of these."""
-    freshness: float = 0.1
-    """By how much the chance of an item of age 0 is raised: 0.1 is a tenth."""
-    freshness_half_life_days: float = 7.0
-    diversity: float = 0.1
-    """0: by chance alone. 1: as like as a candidate is to one placed above it, so much of its chance is lost."""
-    share_of_category: float = 0.5
-    """At most this share of an answer is of one category, as long as others are left; 1 turns it off."""
-    exploration: float = 0.05
-    """The share of places that are given to new items."""
-    new_days: float = 14.0
-    """An item is new until it is so old, unless …"""
-    new_accounts: int = 5
-    """… so many accounts have dealt with it."""
-
-
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "freshness": (0, 10),
-    "freshness_half_life_days": (0.01, 3_650),
-    "diversity": (0, 1),
-    "share_of_category": (0.01, 1),
-    "exploration": (0, 1),
-}
-"""Rules that may be other ones in a single answer, as an experiment has it: from what to what."""
-
-
-def check_rules(plan: Plan) -> None:
-    """Whether an answer can be made by the rules of each arm.
-
-    Raises:
-        InvalidInputError: there is no such rule, or its value is out of bounds; the message says where.
-
-    """
-    for arm in plan.arms:
-        for name, value in arm.rules.items():
-            if name not in BOUNDS:
-                raise InvalidInputError(f"arm {arm.name!r}: there is no rule {name!r}; there are {', '.join(BOUNDS)}")
-            low, high = BOUNDS[name]
-            if not low <= value <= high:
-                raise InvalidInputError(
-                    f"arm {arm.name!r}: {name} is {value:g}, and must be from {low:g} to {high:g}"
-                )
+from recommend.rules import Rules
 
 
 def fresh(chances: Floats, created_us: Moments, now_us: int, rules: Rules) -> Floats:

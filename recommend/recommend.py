@@ -22,8 +22,9 @@ from recommend.exploration import new_items, woven
 from recommend.features import features
 from recommend.history import History, history_of_signals, with_newest
 from recommend.model import LackingRankerError, Model
-from recommend.postprocess import Rules, diverse, fresh, unwanted
+from recommend.postprocess import diverse, fresh, unwanted
 from recommend.reasons import reasons
+from recommend.rules import Rules
 from recommend.shelf import Shelf, stocked
 
 

@@ -9,7 +9,7 @@ from domain.catalog import Item
 from recommend.arrays import DAY_US, NONE, Codes, Flags, Floats, Moments
 from recommend.model import Model
 from recommend.popular import ITEM_FEATURES
-from recommend.postprocess import Rules
+from recommend.rules import Rules
 
 _MOST_NEW = 5_000
 

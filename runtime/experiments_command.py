@@ -10,6 +10,7 @@ from rich.table import Table
 
 from domain.errors import InvalidInputError
 from domain.experiment import PERCENT, Experiment, Plan, read_plan
+from recommend.rules import check_rules
 from runtime.commands import connected_settings, console, errors
 from store.experiments import ExperimentStore
 from store.models import ModelRegistry
@@ -61,8 +62,6 @@ def create(
     plan: Annotated[Path, typer.Argument(help="JSON: name, arms with weights, metric, alpha, currency.")],
 ) -> None:
     """Make a draft of a plan. Nothing is assigned before `start`."""
-    from recommend.postprocess import check_rules  # noqa: PLC0415  (it brings NumPy)
-
     try:
         document = plan.read_bytes()
     except OSError as error:

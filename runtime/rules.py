@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from domain.errors import InvalidInputError
-from recommend.postprocess import Rules
+from recommend.rules import Rules
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Days = Annotated[float, msgspec.Meta(gt=0, le=3_650)]

@@ -16,8 +16,8 @@ from recommend.candidates import Candidates
 from recommend.history import History
 from recommend.index import LackingIndexError
 from recommend.model import LackingRankerError, Model
-from recommend.postprocess import BOUNDS, Rules
 from recommend.recommend import arrange, explore, known_history, merge_for, rank, shown, sources, unranked
+from recommend.rules import BOUNDS, Rules
 from serving.current_model import Current, CurrentModel
 from serving.metrics import FAILURES
 from serving.part import Part

@@ -7,7 +7,7 @@ import time
 from domain.catalog import Item
 from domain.week import from_us
 from recommend.model import Model
-from recommend.postprocess import Rules
+from recommend.rules import Rules
 from recommend.shelf import stocked
 from serving.metrics import FAILURES
 from store.catalog import AfterChange, CatalogStore

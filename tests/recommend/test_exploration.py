@@ -10,8 +10,8 @@ from recommend.answer import Reason, Recommended, Request
 from recommend.arrays import DAY_US
 from recommend.exploration import new_items, woven
 from recommend.history import history_before
-from recommend.postprocess import Rules
 from recommend.recommend import recommend
+from recommend.rules import Rules
 from recommend.shelf import Shelf, stocked
 from tests.recommend.conftest import Shop
 

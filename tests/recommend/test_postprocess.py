@@ -12,7 +12,8 @@ from domain.actions import Hidden
 from domain.errors import InvalidInputError
 from domain.experiment import Arm, Plan
 from recommend.arrays import DAY_US, Codes, Floats, floats
-from recommend.postprocess import BOUNDS, Rules, check_rules, diverse, fresh, unwanted
+from recommend.postprocess import diverse, fresh, unwanted
+from recommend.rules import BOUNDS, Rules, check_rules
 
 _PLAIN = Rules(diversity=0, share_of_category=1)
 _NOW_US = 1_000 * DAY_US

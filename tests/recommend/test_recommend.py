@@ -10,8 +10,8 @@ from recommend.answer import Answer, Request
 from recommend.arrays import DAY_US, SECOND_US
 from recommend.candidates import CandidateSettings
 from recommend.model import Model
-from recommend.postprocess import Rules
 from recommend.recommend import arrange, known_history, merge_for, recommend, shown, sources, unranked
+from recommend.rules import Rules
 from recommend.shelf import stocked
 from tests.recommend.conftest import Shop
 from tests.recommend.test_history import signals_before

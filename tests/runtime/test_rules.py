@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.errors import InvalidInputError
-from recommend.postprocess import Rules
+from recommend.rules import Rules
 from runtime.rules import _RulesFile, load_rules
 
 _BY_REQUEST = {"exclude_bought"}
