@@ -88,8 +88,8 @@ def _named(header: str) -> Iterator[tuple[str, str]]:
 class Exposures:
     """Records, behind the answer, that an account got it: through the group commit, as any interaction.
 
-    An answer does not wait for that. Where it fails, or too many are under way, one is lost and counted as lost; that
-    happens to all arms alike, and an account counts from its next answer on.
+    An answer does not wait for that. Where it fails, too many are under way, or the intake takes no more, one is lost
+    and counted as lost; that happens to all arms alike, and an account counts from its next answer on.
     """
 
     def __init__(self, commit: GroupCommit, backlog: Backlog, days: LedgerDays) -> None:
@@ -104,7 +104,8 @@ class Exposures:
         """`place` is where the answer stands: homepage, similar …; at most 128 characters."""
         if not assignments:
             return
-        if len(self._under_way) >= _MOST_UNDER_WAY:
+        is_full = self._backlog.retry_after_s(self._commit.waiting_events, 1) is not None
+        if is_full or len(self._under_way) >= _MOST_UNDER_WAY:
             EXPOSURES_LOST.inc()
             return
         one = exposure(account_id, recommendation_id, place, assignments, now_us(), answer)

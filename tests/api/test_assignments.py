@@ -182,6 +182,17 @@ async def test_what_can_not_be_recorded_is_counted_as_lost(recording: Recording)
     assert _lost() == lost + 1
 
 
+async def test_a_full_intake_gets_no_more(recording: Recording) -> None:
+    lost = _lost()
+    recording.backlog.added(999)
+    recording.log.let_go.set()
+    recording.exposures.record("alice", "r1", "homepage", [NEW], RANKED)
+    await recording.exposures.drain()
+    recording.exposures.record("alice", "r2", "homepage", [NEW], RANKED)
+    await recording.exposures.drain()
+    assert (recording.backlog.events, _lost()) == (1_000, lost + 1)
+
+
 async def test_more_than_can_be_recorded_are_not_heaped_up(
     recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.timeout(600)  # a model is trained first
 NAME = "newer-model"
 OTHER = "20260101-000000"
 AN_ARM = 150
+LIMIT = 10
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ async def other_model(shop: Shop, tmp_path: Path) -> AsyncIterator[str]:
 def plan(tmp_path: Path) -> Path:
     arms = [
         {"name": "control", "weight": 50},
-        {"name": "new", "weight": 50, "model": OTHER, "rules": {"exploration": 0, "diversity": 0.9}},
+        {"name": "new", "weight": 50, "model": OTHER, "rules": {"exploration": 0, "share_of_category": 0.01}},
     ]
     (tmp_path / "plan.json").write_text(json.dumps({"name": NAME, "arms": arms, "metric": "ctr", "currency": "EUR"}))
     return tmp_path / "plan.json"
@@ -65,7 +66,7 @@ class Visits:
 
     async def ask(self, account_id: str) -> tuple[str | None, Json]:
         """The arm that the answer names, and the answer."""
-        got = await self.shop.http.get(f"/recommendations/{account_id}", params={"limit": 5})
+        got = await self.shop.http.get(f"/recommendations/{account_id}", params={"limit": LIMIT})
         answer = got.json()
         arm = _arm(got)
         if arm is not None:
@@ -135,6 +136,7 @@ async def test_an_experiment_from_its_plan_to_its_end(shop: Shop, other_model: s
         assert (await visits.ask(outside))[0] == "new"
 
     await eventually(takes_part)
+    await _check_forced(shop, visits)
     answers: dict[str, list[tuple[str, Json]]] = {"control": [], "new": []}
     for name, found in answers.items():
         for account_id in islice(_shoppers(name), AN_ARM):
@@ -157,6 +159,19 @@ async def test_an_experiment_from_its_plan_to_its_end(shop: Shop, other_model: s
 
     await eventually(over)
     assert NAME in await footfall_says(shop.stack, "experiments", "list")
+
+
+async def _check_forced(shop: Shop, visits: Visits) -> None:
+    """An account with a taste is shown much of one category, but by the arm's rules one thing of each."""
+    account_id = next(accounts_of("control", experiment=NAME, prefix="account-"))
+    arm, usual = await visits.ask(account_id)
+    assert (arm, usual["model_version"] == OTHER) == ("control", False)
+    assert len(set(shop.categories(usual))) < LIMIT
+    got = await shop.http.get(
+        f"/recommendations/{account_id}", params={"limit": LIMIT}, headers={"X-Experiment": f"{NAME}:new"}
+    )
+    assert (_arm(got), got.json()["model_version"]) == ("new", OTHER)
+    assert len(set(shop.categories(got.json()))) == LIMIT
 
 
 def _outside() -> str:

@@ -129,11 +129,13 @@ async def test_what_could_not_be_loaded_is_tried_again(shop: Shop, monkeypatch: 
 
 async def test_a_current_model_that_can_not_be_loaded_leaves_the_one_before(shop: Shop) -> None:
     await shop.models.follow()
+    before = shop.models.get().model.refreshed
     await shop.train("cut-off", '"cut-')
     await shop.registry.activate("cut-off")
     for _ in range(3):
         await shop.models.follow()
     assert [shop.answers(version) for version in (None, "v1")] == ["v1", "v1"]
+    assert shop.models.get().model.refreshed == before + 3
 
 
 async def test_who_has_got_a_model_goes_on_with_it(shop: Shop) -> None:
