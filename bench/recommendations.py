@@ -124,9 +124,10 @@ class House:
             self.stack.start_unready("recommender")
             yield
         finally:
-            hidden.rename(file)
-        self.stack.kill("recommender")
-        self.stack.start_unready("recommender")
+                hidden.rename(file)
+            self.stack.kill("recommender")
+            self.stack.start_unready("recommender")
+            self._wait_for("ranked", "account")
 
 
 @contextmanager
