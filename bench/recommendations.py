@@ -124,7 +124,7 @@ class House:
             self.stack.start_unready("recommender")
             yield
         finally:
-                hidden.rename(file)
+            hidden.rename(file)
             self.stack.kill("recommender")
             self.stack.start_unready("recommender")
             self._wait_for("ranked", "account")
