@@ -23,7 +23,6 @@ from bench.signal_layouts import RowAnAccount, RowAnAction
 from bench.stack import data_folder
 from bench.table import Table, write_page
 from domain.actions import Action, actions_of
-from domain.event_types import load_event_weights
 from domain.interaction import Interaction
 from domain.week import week_of
 from migrations.runner import migrate_postgres
@@ -31,7 +30,6 @@ from runtime.postgres_server import EmbeddedPostgres
 from store.blocks.folding import fold_week
 from store.blocks.history import HistoryRange, read_history
 from store.blocks.postgres import PostgresBlockStore
-from store.popularity import PopularityStore, count_popularity
 from store.postgres import Connection, Pool, create_pool, transaction
 from store.redis import open_redis
 from store.signals import RECENT
@@ -41,7 +39,6 @@ from tests.redis_server import RedisServer, why_not
 
 _SPAN_US = 27 * 86_400_000_000
 _PRODUCTS = 10_000
-_CANDIDATES = 1_000
 _TABLES = ("recent_signal", "lasting_signal", RowAnAction.table, RowAnAccount.table)
 _SIZE = """
 SELECT coalesce(sum(pg_total_relation_size(relid)), pg_total_relation_size($1::text::regclass))::bigint
@@ -138,27 +135,6 @@ async def _from_blocks(table: Table, pool: Pool, bench: Bench) -> None:
     table.add("blocks, deltas and what they were folded into: bytes an event on disk", size / len(bench.events))
 
 
-async def _item_counts(table: Table, pool: Pool, reads: int) -> None:
-    """Of a thousand candidates, where every product of ten thousand was viewed on every day."""
-    store, picker = PopularityStore(pool), random.Random(3)
-    events = [
-        Interaction(b"", "a", "view", "Product", f"p{product}", NOW_US - day * 86_400_000_000)
-        for day in range(10)
-        for product in range(_PRODUCTS)
-    ]
-    async with transaction(pool) as connection:
-        await store.add(connection, count_popularity(events, load_event_weights()))
-    await pool.execute("VACUUM ANALYZE product_popularity_daily")
-    took = []
-    for _ in range(reads):
-        items = [f"p{one}" for one in picker.sample(range(_PRODUCTS), _CANDIDATES)]
-        started = time.perf_counter()
-        counts = await store.counts_of_late(items, NOW_US)
-        took.append(time.perf_counter() - started)
-        assert len(counts) == _CANDIDATES
-    table.add(f"item counts of {_CANDIDATES:,}: p50, ms", sorted(took)[reads // 2] * 1e3)
-
-
 async def _measure(
     table: Table, server: EmbeddedPostgres, redis: RedisServer | None, accounts: int, reads: int
 ) -> None:
@@ -177,7 +153,6 @@ async def _measure(
             size = await pool.fetchval(_SIZE, one)
             table.add(f"{one}: bytes an event on disk", size / len(bench.events))
         await _from_blocks(table, pool, bench)
-        await _item_counts(table, pool, max(10, reads // 10))
         if redis is not None and redis.process is not None:
             async with open_redis(redis.url, name="bench", timeout_s=30) as client:
                 await bench.measure("Redis", RedisSignalStore(client), redis.process.pid)

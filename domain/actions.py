@@ -59,21 +59,6 @@ class Hidden(msgspec.Struct, frozen=True):
     bought: frozenset[str] = frozenset()
 
 
-class ItemCounts(msgspec.Struct, frozen=True, gc=False):
-    """How often an item was viewed, put into a cart and bought of late.
-
-    Counted by UTC day, as popularity is. Of the day that a window begins in counts the share that lies within, as
-    if it were spread evenly; hence no whole numbers.
-    """
-
-    views_24h: float = 0.0
-    carts_24h: float = 0.0
-    purchases_24h: float = 0.0
-    views_7d: float = 0.0
-    carts_7d: float = 0.0
-    purchases_7d: float = 0.0
-
-
 class _Known(msgspec.Struct):
     """What of metadata an action has; checked at the front door."""
 

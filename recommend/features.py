@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from domain.actions import ItemCounts
 from recommend.arrays import DAY_US, HOUR_US, Codes, Floats, floats
 from recommend.candidates import SOURCES, Candidates
 from recommend.embeddings import Transitions
@@ -18,7 +17,7 @@ from recommend.history import History
 from recommend.kinds import Kinds
 from recommend.leanings import CHANCES, chances
 from recommend.parts import Parts
-from recommend.popular import ITEM_FEATURES, trends
+from recommend.popular import ITEM_FEATURES
 
 _ANCHORS = 100
 _LIKENESSES: Mapping[str, Callable[[Parts, Codes, Codes], Floats]] = {
@@ -58,9 +57,8 @@ def features(
     now_us: int,
     *,
     preferred: Sequence[int] = (),
-    counts: Mapping[str, ItemCounts] | None = None,
 ) -> Floats:
-    """Candidate by NAMES, stored name by name. `counts` are of the present where the snapshot's are of training."""
+    """Candidate by NAMES, stored name by name."""
     rows = np.empty((len(NAMES), len(candidates.item)), np.float32)
     anchors = history.item[:_ANCHORS]
     weights = _anchor_weights(history, now_us)
@@ -85,39 +83,7 @@ def features(
     rows[end : end + len(account)] = account[:, None]
     end += len(account)
     rows[end:] = parts.snapshot.features[candidates.item].T
-    if counts:
-        _bring_up_to_date(rows[end:], parts, kinds, candidates.item, counts)
     return rows.T
-
-
-def _bring_up_to_date(
-    rows: Floats, parts: Parts, kinds: Kinds, items: Codes, counts: Mapping[str, ItemCounts]
-) -> None:
-    """Where an item was dealt with more of late than the snapshot knows."""
-    found = [
-        (place, counts[one])
-        for place, one in enumerate(parts.items.item_ids[code] for code in items.tolist())
-        if one in counts
-    ]
-    if not found:
-        return
-    places = np.array([place for place, _ in found])
-    named = [
-        max((float(one) for one in kinds.interest[flags]), default=0.0)
-        for flags in (kinds.is_view, kinds.is_cart, kinds.is_purchase)
-    ]
-    day = np.array([(one.views_24h, one.carts_24h, one.purchases_24h) for _, one in found]) @ named
-    week = np.array([(one.views_7d, one.carts_7d, one.purchases_7d) for _, one in found]) @ named
-    views = np.array([one.views_7d for _, one in found])
-    for name, values in (("item_interest_1d", day), ("item_interest_7d", week), ("item_views_7d", views)):
-        row = rows[ITEM_FEATURES.index(name)]
-        row[places] = np.maximum(row[places], np.log1p(values))
-    in_1d, in_7d, in_28d = (
-        np.expm1(rows[ITEM_FEATURES.index(f"item_interest_{days}")][places]) for days in ("1d", "7d", "28d")
-    )
-    rows[ITEM_FEATURES.index("item_trend_1d")][places], rows[ITEM_FEATURES.index("item_trend_7d")][places] = trends(
-        in_1d, in_7d, np.maximum(in_28d - in_7d, 0)
-    )
 
 
 def _anchor_weights(history: History, now_us: int) -> Floats:

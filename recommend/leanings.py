@@ -62,7 +62,7 @@ def leanings(moves: Moves, history: History) -> Leanings:
 
 
 def _turned_to(moves: Moves, group: Codes, says: Floats) -> Floats:
-    turns = np.bincount(group, says, len(moves.arriving))
+    turns = floats(np.bincount(group, says, len(moves.arriving)))
     counts = (1 - _SPLIT) * turns + _SPLIT * (turns @ moves.onward) + _PRIOR * moves.arriving
     return floats(counts / counts.sum())
 

@@ -3,7 +3,7 @@
 history = known_history(model, request, signals, now_us)
 sourced = {name: source() for name, source in sources(model, request, history, shelf).items()}  # in time budgets
 candidates = shown(model, request, history, hidden, merge_for(model, request, sourced), rules, shelf)
-scores = rank(model, request, history, candidates, now_us, counts)  # or unranked(candidates)
+scores = rank(model, request, history, candidates, now_us)  # or unranked(candidates)
 items = arrange(model, history, candidates, scores, request.limit, now_us, rules)
 items = explore(model, request, history, hidden, items, now_us, rules, shelf)
 """
@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from domain.actions import Action, Hidden, ItemCounts
+from domain.actions import Action, Hidden
 from recommend import candidates as find
 from recommend.answer import Answer, Recommended, Request
 from recommend.arrays import NONE, Floats
@@ -33,18 +33,17 @@ def recommend(
     request: Request,
     signals: Sequence[Action],
     hidden: Hidden,
-    counts: Mapping[str, ItemCounts],
     now_us: int,
     rules: Rules | None = None,
     shelf: Shelf | None = None,
 ) -> Answer:
-    """All steps in a row. `signals` are the account's, newest first; `counts` may lack any item."""
+    """All steps in a row. `signals` are the account's, newest first."""
     rules = rules or Rules()
     shelf = shelf or stocked(model, (), now_us, rules)
     history = known_history(model, request, signals, now_us)
     sourced = {name: source() for name, source in sources(model, request, history, shelf).items()}
     candidates = shown(model, request, history, hidden, merge_for(model, request, sourced), rules, shelf)
-    scores = rank(model, request, history, candidates, now_us, counts)
+    scores = rank(model, request, history, candidates, now_us)
     items = arrange(model, history, candidates, scores, request.limit, now_us, rules)
     return Answer(explore(model, request, history, hidden, items, now_us, rules, shelf), "ranked", model.version)
 
@@ -114,7 +113,6 @@ def rank(
     history: History,
     candidates: Candidates,
     now_us: int,
-    counts: Mapping[str, ItemCounts],
 ) -> Floats:
     """The chance of each candidate to be acted on next, from 0 to 1.
 
@@ -127,7 +125,7 @@ def rank(
     if not len(candidates.item):
         return np.zeros(0, np.float32)
     preferred = _preferred(model, request)
-    rows = features(model.parts, model.kinds, history, candidates, now_us, preferred=preferred, counts=counts)
+    rows = features(model.parts, model.kinds, history, candidates, now_us, preferred=preferred)
     return model.ranker.chance(model.ranker.score(rows))
 
 

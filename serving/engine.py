@@ -122,7 +122,7 @@ def _scores(
 ) -> tuple[Floats, bool]:
     """The candidates' scores, and whether they are the ranker's."""
     try:
-        return rank(model, request, history, candidates, moment_us, {}), True
+        return rank(model, request, history, candidates, moment_us), True
     except LackingRankerError:
         FAILURES.labels("ranker").inc()
     except Exception:

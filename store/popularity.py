@@ -1,6 +1,6 @@
 """Product popularity in PostgreSQL: one row a product, and one a product and UTC day."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 import asyncpg
 
-from domain.actions import ItemCounts
 from domain.event_types import COUNTERS, EventWeight
 from domain.interaction import PRODUCT, Interaction
-from domain.week import DAY_US, date_of, day_of, day_start_us
+from domain.week import date_of, day_of
 from store.postgres import Connection, Pool, driver_ids, translated_errors
 from store.queries import load_queries
 
@@ -135,16 +134,6 @@ class PopularityStore:
         with translated_errors():
             row = await self._pool.fetchrow(_QUERIES["of_product"], product_id)
         return None if row is None else _popularity(row)
-
-    async def counts_of_late(self, product_ids: Sequence[str], now_us: int) -> dict[str, ItemCounts]:
-        """Of those products that have any; `now_us` in microseconds since the Unix epoch."""
-        today = day_of(now_us)
-        rest = 1 - (now_us - day_start_us(date_of(today))) / DAY_US
-        days = [date_of(today + 1 - ago) for ago in range(9)]  # some occur in the next minutes
-        in_24h, in_7d = ([1.0] * (whole + 1) + [rest] + [0.0] * (7 - whole) for whole in (1, 7))
-        with translated_errors():
-            rows = await self._pool.fetch(_QUERIES["counts_of_late"], product_ids, days, in_24h, in_7d)
-        return {product_id: ItemCounts(*counts) for product_id, *counts in rows}
 
     async def is_noting(self, connection: Connection) -> bool:
         """Whether a rebuild wants to know which events are applied: asked first in every transaction that adds.

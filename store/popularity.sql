@@ -79,20 +79,6 @@ SELECT product_id, score, view_count, purchase_count, favorite_count, cart_count
 FROM product_popularity
 WHERE product_id = $1;
 
--- name: counts_of_late
--- $1 products, $2 days, $3, $4 how much of each day is in the last 24 hours, and in the last 7 days. OFFSET 0 keeps it
--- to one search of the index a day: planned once, for arrays of any length, it would read the whole table.
-SELECT product_id,
-       sum(view_count * in_24h), sum(cart_count * in_24h), sum(purchase_count * in_24h),
-       sum(view_count * in_7d), sum(cart_count * in_7d), sum(purchase_count * in_7d)
-FROM unnest($2::date[], $3::float8[], $4::float8[]) AS d (day, in_24h, in_7d)
-CROSS JOIN LATERAL (
-    SELECT product_id, view_count, cart_count, purchase_count FROM product_popularity_daily p
-    WHERE p.day = d.day AND p.product_id = ANY ($1::text[])
-    OFFSET 0
-) AS of_day
-GROUP BY product_id;
-
 -- name: forget_days
 -- Totals stay what they are: the sum of the daily rows and of what is forgotten.
 WITH gone AS (

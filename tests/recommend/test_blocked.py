@@ -15,7 +15,7 @@ def test_items_of_a_blocked_category_are_not_shown(shop: Shop) -> None:
     category_of = dict(zip(model.parts.items.item_ids, model.parts.items.category.tolist(), strict=True))
 
     def categories(rules: Rules) -> set[str]:
-        answer = recommend(model, Request("nobody", limit=20), (), Hidden(), {}, now_us, rules)
+        answer = recommend(model, Request("nobody", limit=20), (), Hidden(), now_us, rules)
         assert len(answer.items) >= 10
         return {model.parts.items.category_names[category_of[one.item_id]] for one in answer.items}
 

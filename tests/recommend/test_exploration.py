@@ -99,11 +99,11 @@ def test_rules_hold_for_new_items_too(shop: Shop) -> None:
 def test_changes_of_the_catalog_count_at_once(shop: Shop) -> None:
     now_us = shop.model.trained_until_us
     request, rules = Request("nobody", limit=5), Rules(exploration=0, diversity=0, share_of_category=1)
-    before = recommend(shop.model, request, [], Hidden(), {}, now_us, rules)
+    before = recommend(shop.model, request, [], Hidden(), now_us, rules)
     gone = before.items[0].item_id
     withdrawn = Item(item_id=gone, title="x", is_active=False, created_at_us=1, changed_at_us=now_us)
     shelf = stocked(shop.model, [withdrawn], now_us)
-    after = recommend(shop.model, request, [], Hidden(), {}, now_us, rules, shelf)
+    after = recommend(shop.model, request, [], Hidden(), now_us, rules, shelf)
     assert gone not in [one.item_id for one in after.items]
     assert [one.item_id for one in after.items][:3] == [one.item_id for one in before.items][1:4]
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from domain.actions import ItemCounts
 from recommend.arrays import HOUR_US, Codes, Floats
 from recommend.candidates import Candidates, all_sources, merge
 from recommend.features import NAMES, features
@@ -79,25 +78,6 @@ def test_category_features_count_the_accounts_items_of_the_candidates_category(s
         assert column(rows, "category_all")[place] == pytest.approx(history.interest[same].sum(), rel=1e-4)
         assert column(rows, "category_last")[place] == same[0]
         assert column(rows, "category_bought")[place] == history.bought[same].sum()
-
-
-def test_counts_of_the_present_raise_what_is_known_of_an_item_and_nothing_else(shop: Shop, history: History) -> None:
-    rows, candidates = of(shop, history)
-    item = shop.items.item_ids[int(candidates.item[4])]
-    counts = {item: ItemCounts(views_24h=90, carts_24h=9, purchases_24h=5, views_7d=150, carts_7d=15, purchases_7d=9)}
-    hot, _ = of(shop, history, counts={**counts, "unheard-of": ItemCounts(views_24h=1)})
-    changed = {NAMES[one] for one in np.flatnonzero((hot != rows).any(axis=0)).tolist()}
-    assert changed == {"item_interest_1d", "item_interest_7d", "item_views_7d", "item_trend_1d", "item_trend_7d"}
-    assert np.flatnonzero((hot != rows).any(axis=1)).tolist() == [4]
-    assert column(hot, "item_interest_1d")[4] == pytest.approx(np.log1p(90 * 0.3 + 9 * 0.6 + 5 * 0.8), rel=0.05)
-    assert column(hot, "item_trend_1d")[4] > column(rows, "item_trend_1d")[4]
-
-
-def test_counts_below_what_is_known_change_nothing(shop: Shop, history: History) -> None:
-    rows, _ = of(shop, history)
-    cold = {one: ItemCounts() for one in shop.items.item_ids}
-    again, _ = of(shop, history, counts=cold)
-    assert_allclose(again, rows, rtol=1e-3, atol=1e-3)
 
 
 def test_clocks_of_apps_may_be_ahead(shop: Shop, history: History) -> None:

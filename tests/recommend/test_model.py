@@ -22,9 +22,9 @@ def answers(shop: Shop, model: Model) -> list[object]:
     for place in shop.split.places[:20].tolist():
         signals = signals_before(shop.actions, place)
         now_us = int(shop.actions.at_us[place])
-        found.append(recommend(model, Request("a", limit=10), signals, Hidden(), {}, now_us))
+        found.append(recommend(model, Request("a", limit=10), signals, Hidden(), now_us))
         similar = Request("a", limit=10, context="similar", item_id=signals[0].item_id)
-        found.append(recommend(model, similar, signals, Hidden(), {}, now_us))
+        found.append(recommend(model, similar, signals, Hidden(), now_us))
     return found
 
 

@@ -40,9 +40,9 @@ def test_three_clicks_in_another_taste_change_the_answer_at_once(shop: Shop) -> 
         signals = signals_before(shop.actions, place)
         account = int(shop.actions.account_ids[shop.actions.account[place]].removeprefix("account-"))
         other = next(one for one in range(16) if one not in laws.tastes[account])
-        before = recommend(shop.model, Request("a", limit=10), signals, Hidden(), {}, now_us, _BARE)
+        before = recommend(shop.model, Request("a", limit=10), signals, Hidden(), now_us, _BARE)
         after_clicks = [*clicks(shop, other, now_us), *signals]
-        after = recommend(shop.model, Request("a", limit=10), after_clicks, Hidden(), {}, now_us, _BARE)
+        after = recommend(shop.model, Request("a", limit=10), after_clicks, Hidden(), now_us, _BARE)
         turned += tastes(shop, after)[other] > max(tastes(shop, before)[other], 5)
     assert turned >= 18
 
@@ -50,7 +50,7 @@ def test_three_clicks_in_another_taste_change_the_answer_at_once(shop: Shop) -> 
 def test_the_reason_names_an_item_of_the_account(shop: Shop) -> None:
     signals = signals_before(shop.actions, int(shop.split.places[2]))
     own = {one.item_id for one in signals}
-    answer = recommend(shop.model, Request("a", limit=20), signals, Hidden(), {}, shop.model.trained_until_us, _BARE)
+    answer = recommend(shop.model, Request("a", limit=20), signals, Hidden(), shop.model.trained_until_us, _BARE)
     named = [one.reason for one in answer.items if one.reason.kind in ("viewed", "bought")]
     assert len(named) > 10
     assert {one.item_id for one in named} <= own
@@ -60,7 +60,7 @@ def test_the_reason_names_an_item_of_the_account(shop: Shop) -> None:
 
 def test_scores_are_chances_and_fall(shop: Shop) -> None:
     signals = signals_before(shop.actions, int(shop.split.places[2]))
-    answer = recommend(shop.model, Request("a", limit=50), signals, Hidden(), {}, shop.model.trained_until_us, _BARE)
+    answer = recommend(shop.model, Request("a", limit=50), signals, Hidden(), shop.model.trained_until_us, _BARE)
     scores = [one.score for one in answer.items]
     assert len(scores) == 50
     assert scores == sorted(scores, reverse=True)
@@ -75,7 +75,7 @@ def test_what_must_not_be_shown_is_not(shop: Shop) -> None:
     signals = signals_before(shop.actions, int(shop.split.places[4]))
 
     def shown_ids(request: Request, hidden: Hidden = Hidden(), rules: Rules = _BARE) -> list[str]:  # noqa: B008
-        answer = recommend(shop.model, request, signals, hidden, {}, now_us, rules)
+        answer = recommend(shop.model, request, signals, hidden, now_us, rules)
         return [one.item_id for one in answer.items]
 
     first = shown_ids(Request("a", limit=10))
@@ -101,17 +101,17 @@ def test_only_the_category_that_was_asked_for(shop: Shop) -> None:
     signals = signals_before(shop.actions, int(shop.split.places[4]))
     name = shop.items.category_names[0]
     request = Request("a", limit=20, category=name)
-    answer = recommend(shop.model, request, signals, Hidden(), {}, shop.model.trained_until_us)
+    answer = recommend(shop.model, request, signals, Hidden(), shop.model.trained_until_us)
     codes = [shop.model.item_codes[one.item_id] for one in answer.items]
     assert len(codes) == 20
     assert {int(shop.items.category[one]) for one in codes} == {0}
-    nothing = recommend(shop.model, Request("a", category="none such"), signals, Hidden(), {}, 1)
+    nothing = recommend(shop.model, Request("a", category="none such"), signals, Hidden(), 1)
     assert nothing.items == []
 
 
 def test_an_unknown_account_gets_what_is_popular_and_trending(shop: Shop) -> None:
     now_us = shop.model.trained_until_us
-    answer = recommend(shop.model, Request("nobody", limit=10), [], Hidden(), {}, now_us, _BARE)
+    answer = recommend(shop.model, Request("nobody", limit=10), [], Hidden(), now_us, _BARE)
     assert len(answer.items) == 10
     assert {one.source for one in answer.items} <= {"popular", "trending"}
     codes = [shop.model.item_codes[one.item_id] for one in answer.items]
@@ -123,7 +123,7 @@ def test_an_unknown_account_that_prefers_a_category_gets_it(shop: Shop) -> None:
     name = shop.items.category_names[1]
     request = Request("nobody", limit=10, preferred_categories=[name, "none such"])
     rules = Rules(diversity=0, share_of_category=1, exploration=0)
-    answer = recommend(shop.model, request, [], Hidden(), {}, shop.model.trained_until_us, rules)
+    answer = recommend(shop.model, request, [], Hidden(), shop.model.trained_until_us, rules)
     codes = [shop.model.item_codes[one.item_id] for one in answer.items]
     assert np.mean(shop.items.category[codes] == 1) > 0.5
 
@@ -133,7 +133,7 @@ def test_similar_items_are_like_the_item_and_not_itself(shop: Shop) -> None:
     same = []
     for item in range(0, 60, 3):
         request = Request("nobody", limit=5, context="similar", item_id=f"item-{item}")
-        answer = recommend(shop.model, request, [], Hidden(), {}, shop.model.trained_until_us, _BARE)
+        answer = recommend(shop.model, request, [], Hidden(), shop.model.trained_until_us, _BARE)
         assert f"item-{item}" not in [one.item_id for one in answer.items]
         same.append(tastes(shop, answer)[int(laws.taste_of_item[item])] / max(len(answer.items), 1))
     assert np.mean(same) > 0.6
@@ -160,5 +160,5 @@ def test_a_small_catalog_is_ranked_whole(shop: Shop, small_catalog: int) -> None
     model = Model(
         "x", shop.model.parts, shop.model.kinds, shop.ranker, CandidateSettings(small_catalog=small_catalog)
     )
-    answer = recommend(model, Request("nobody", limit=400), [], Hidden(), {}, model.trained_until_us + DAY_US, _BARE)
+    answer = recommend(model, Request("nobody", limit=400), [], Hidden(), model.trained_until_us + DAY_US, _BARE)
     assert (len(answer.items) == 400) == (small_catalog > 0)

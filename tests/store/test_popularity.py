@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.actions import ItemCounts
 from domain.event_types import load_event_weights
-from domain.week import to_us
 from store.popularity import AfterProduct, PopularityDelta, PopularityStore, count_popularity
 from store.postgres import Pool, transaction
 from tests.factories import interaction, now_us, some_interactions
@@ -128,16 +126,3 @@ async def test_events_land_on_the_day_on_which_they_occurred(store: PopularitySt
         await store.add(connection, count_popularity(events, WEIGHTS))
     assert await store.top_since(TODAY - timedelta(days=2), 5) == []
     assert len(await store.top_since(TODAY - timedelta(days=3), 5)) == 1
-
-
-async def test_counts_of_late_are_of_the_last_hours_and_days(store: PopularityStore, pool: Pool) -> None:
-    """At six in the morning: of the day that a window begins in, the last three quarters are in it."""
-    now = datetime(2026, 5, 20, 6, tzinfo=UTC)
-    days = {ago: (now - timedelta(days=ago)).date() for ago in range(-1, 9)}
-    async with transaction(pool) as connection:
-        for ago, day in days.items():
-            cup = PopularityDelta(view=4, cart=8, purchase=4 if ago == 7 else 0)
-            await store.add(connection, {(day, "cup"): cup})
-        await store.add(connection, {(days[8], "pot"): PopularityDelta(view=1)})
-    counts = await store.counts_of_late(["cup", "pot", "nothing"], to_us(now))
-    assert counts == {"cup": ItemCounts(11, 22, 0, 35, 70, 3)}
