@@ -33,7 +33,7 @@ class Content:
 
     def profile(self, items: Codes, weights: Floats) -> Floats:
         """The direction of what an account deals with; zeros without items."""
-        return floats(_unit(floats(weights @ self.item_vectors[items])[None])[0])
+        return floats(_unit(floats(weights @ floats(self.item_vectors[items]))[None])[0])
 
 
 def fit_content(items: ItemTable, dimensions: int) -> Content:

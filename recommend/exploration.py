@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Collection, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def new_items(
     """
     if not new.item_ids or count <= 0:
         return []
-    keep = np.array([one not in unwanted and one != request.item_id for one in new.item_ids])
+    keep = np.ones(len(new.item_ids), np.bool_)
     if request.in_stock:
         keep &= new.in_stock
     if request.category is not None:
@@ -39,11 +40,13 @@ def new_items(
     likeness = (new.vectors @ profile).clip(0, 1)
     luck = np.random.default_rng(zlib.crc32(f"{request.account_id} {now_us // HOUR_US}".encode()))
     value = np.where(keep, likeness + _CHANCE * luck.random(len(likeness)), -np.inf)
-    best = np.argsort(-value, kind="stable")[:count]
+    best_first = np.argsort(-value, kind="stable")[: int(keep.sum())].tolist()
+    wanted = (
+        place for place in best_first if (one := new.item_ids[place]) not in unwanted and one != request.item_id
+    )
     return [
         Recommended(new.item_ids[place], float(likeness[place]), "new", Reason("new"))
-        for place in best.tolist()
-        if keep[place]
+        for place in islice(wanted, count)
     ]
 
 

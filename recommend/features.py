@@ -26,7 +26,7 @@ _LIKENESSES: Mapping[str, Callable[[Parts, Codes, Codes], Floats]] = {
     "transition": lambda parts, anchors, items: _products(parts.transitions, anchors, items),
     "embedding": lambda parts, anchors, items: _cosines(parts.embeddings.item_factors, anchors, items),
     "content": lambda parts, anchors, items: (
-        parts.content.item_vectors[anchors] @ parts.content.item_vectors[items].T
+        floats(parts.content.item_vectors[anchors]) @ floats(parts.content.item_vectors[items]).T
     ),
     "category": lambda parts, anchors, items: _same(parts.items.category, anchors, items),
     "subcategory": lambda parts, anchors, items: _same(parts.items.subcategory, anchors, items),

@@ -33,6 +33,17 @@ from recommend.ranking import Ranker
 _FORMAT = 2
 _RANKER, _EMBEDDING, _CONTENT = "ranker.txt", "embedding.faiss", "content.faiss"
 
+_LARGE = 100_000
+"""Items beyond which vectors and scores are written in half precision, and lists cut: a million items take 1.3 GB in
+place of 3.4, and likeness is told apart to three digits.
+"""
+_LARGE_LIST = 32
+_LISTS = frozenset(f"{name}_{part}" for name in ("together", "then", "next") for part in ("item", "score"))
+_HALVED = frozenset(
+    {"item_factors", "transition_leading", "transition_following", "content_vectors"}
+    | {name for name in _LISTS if name.endswith("score")}
+)
+
 Lackable = Literal["ranker", "index"]
 _T = TypeVar("_T")
 
@@ -71,8 +82,9 @@ class Model:
     def to_folder(self, folder: Path) -> None:
         """Writes a model that lacks nothing into an empty or new folder; a model in a folder never changes."""
         folder.mkdir(parents=True, exist_ok=True)
+        is_large = len(self.parts.items) > _LARGE
         for name, array in _arrays(self).items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            np.save(folder / f"{name}.npy", _compact(name, array) if is_large else array, allow_pickle=False)
         pq.write_table(
             pa.table({"item_id": pa.array(self.parts.items.item_ids, pa.string())}), folder / "items.parquet"
         )
@@ -101,6 +113,12 @@ class Model:
             return _assembled(folder, described, ids)
         except (OSError, ValueError) as error:
             raise UnfitModelError(f"{folder}: {error}") from error
+
+
+def _compact(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    if name in _LISTS:
+        array = array[:, :_LARGE_LIST]
+    return array.astype(np.float16) if name in _HALVED else array
 
 
 def _digest(file: Path) -> str:

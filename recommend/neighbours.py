@@ -30,7 +30,7 @@ class Lists:
 
     def block(self, anchors: Codes, candidates: Codes) -> Floats:
         """Anchor by candidate: the scores, 0 where a list does not have the candidate. Candidates are distinct."""
-        block: Floats = _block(self.item, self.score, anchors, candidates)
+        block: Floats = _block(self.item[anchors], floats(self.score[anchors]), candidates)
         return block
 
     def best(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
@@ -44,7 +44,7 @@ class Lists:
         return items[best], sums[best]
 
 
-def _looked_up(item: Codes, score: Floats, anchors: Codes, candidates: Codes) -> Floats:
+def _looked_up(item: Codes, score: Floats, candidates: Codes) -> Floats:
     """See `Lists.block`; candidates are found by a hash table with open addressing, at most a quarter full."""
     slots = 4
     while slots < 4 * len(candidates):
@@ -55,16 +55,16 @@ def _looked_up(item: Codes, score: Floats, anchors: Codes, candidates: Codes) ->
         while table[slot] != NONE:
             slot = (slot + 1) % slots
         table[slot] = column
-    block = np.zeros((len(anchors), len(candidates)), np.float32)
-    for row in range(len(anchors)):
+    block = np.zeros((len(item), len(candidates)), np.float32)
+    for row in range(len(item)):
         for place in range(item.shape[1]):
-            listed = item[anchors[row], place]
+            listed = item[row, place]
             if listed == NONE:
                 break
             slot = listed * _SPREAD % slots
             while table[slot] != NONE:
                 if candidates[table[slot]] == listed:
-                    block[row, table[slot]] = score[anchors[row], place]
+                    block[row, table[slot]] = score[row, place]
                     break
                 slot = (slot + 1) % slots
     return block

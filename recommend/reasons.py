@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from recommend.answer import Reason
-from recommend.arrays import Codes
+from recommend.arrays import Codes, floats
 from recommend.candidates import Source
 from recommend.history import History
 from recommend.model import Model
@@ -25,7 +25,8 @@ def reasons(model: Model, history: History, items: Codes, sources: Sequence[Sour
         for one in (
             parts.together.block(anchors, items),
             parts.then.block(anchors, items),
-            0.5 * (parts.content.item_vectors[anchors] @ parts.content.item_vectors[items].T).clip(min=0),
+            0.5
+            * (floats(parts.content.item_vectors[anchors]) @ floats(parts.content.item_vectors[items]).T).clip(min=0),
         )
     )
     block = np.where(anchors[:, None] == items[None], 0, block)

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from domain.actions import Hidden
-from recommend import index
+from recommend import index, model
 from recommend.answer import Request
 from recommend.index import InvertedFile, LackingIndexError
 from recommend.model import LackingRankerError, Model, UnfitModelError
@@ -50,6 +51,28 @@ def test_inverted_files_are_kept_too(shop: Shop, tmp_path: Path, monkeypatch: py
     assert isinstance(read.parts.by_embedding, InvertedFile)
     assert isinstance(read.parts.by_content, InvertedFile)
     assert answers(shop, read) == answers(shop, model)
+
+
+def test_a_large_one_is_written_smaller_and_answers_nearly_the_same(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.model.to_folder(tmp_path / "whole")
+    monkeypatch.setattr(model, "_LARGE", 10)
+    shop.model.to_folder(tmp_path / "small")
+    whole, small = (
+        sum(file.stat().st_size for file in (tmp_path / name).glob("*.npy")) for name in ("whole", "small")
+    )
+    assert small < 0.9 * whole  # Most of so small a shop's are the words.
+    read = Model.from_folder(tmp_path / "small")
+    assert read.parts.embeddings.item_factors.dtype == np.float16
+    same = [
+        _top(one) & _top(other) for one, other in zip(answers(shop, read), answers(shop, shop.model), strict=True)
+    ]
+    assert np.mean([len(one) for one in same]) > 8
+
+
+def _top(answer: Any) -> set[str]:
+    return {one.item_id for one in answer.items}
 
 
 def test_a_folder_without_a_model_is_said_to_be_unfit(tmp_path: Path) -> None:
