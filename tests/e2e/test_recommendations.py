@@ -92,7 +92,11 @@ async def test_models_change_under_load_without_a_failed_request(shop: Shop) -> 
     for switch, version in zip(switches, order[1:], strict=True):
         arguments = [switch, version] if switch == "activate" else [switch]
         await footfall_says(shop.stack, "models", *arguments)
-        await shop.answered_by(version)
+
+        async def all_have_it(version: str = version) -> None:
+            assert {of_client[-1]["model_version"] for of_client in answers} == {version}
+
+        await eventually(all_have_it)
     done.set()
     await asyncio.gather(*clients)
     for of_client in answers:
