@@ -38,8 +38,9 @@ TRY_AGAIN = 75
 
 
 class Training:
-    """`command` starts a step's process: it takes the step's name, the model's version, the weeks to look back and a
-    folder for its scratch files. It says what it is at in lines, the last of which is its result as JSON.
+    """`command` starts a step's process: it takes the step's name, the model's version, the weeks to look back, a
+    folder for its scratch files and the id of this process, with which it ends. It says what it is at in lines, the
+    last of which is its result as JSON.
 
     In a process of its own a step takes no memory of the worker's when it is through, and no time of its fan-outs.
     """
@@ -68,7 +69,7 @@ class Training:
         """
         async with heartbeats() as beat:
             with tempfile.TemporaryDirectory(prefix="footfall-training-") as scratch:
-                arguments = [work.step, work.version, str(work.weeks), scratch]
+                arguments = [work.step, work.version, str(work.weeks), scratch, str(os.getpid())]
                 async with _running([*self._command, *arguments]) as process:
                     out, errors = await asyncio.gather(_result(process.stdout, beat), _end_of(process.stderr))
                     code = await process.wait()

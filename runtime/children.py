@@ -71,13 +71,17 @@ def log_tail(log_file: Path, lines: int = 15) -> str:
     return "\n".join(log_file.read_text(errors="replace").splitlines()[-lines:])
 
 
-def die_with_parent(sign: signal.Signals) -> None:
-    """For a process that another one of ours started, on Linux: it gets a signal when the thread that did so ends."""
-    request, parent = _death_request(sign), multiprocessing.parent_process()
+def die_with_parent(sign: signal.Signals, parent: int | None = None) -> None:
+    """For a process that another one of ours started, on Linux: it gets a signal when the thread that did so ends.
+
+    `parent` is that one's id, where multiprocessing does not know it.
+    """
+    request, process = _death_request(sign), multiprocessing.parent_process()
     if request is None:
         return
     request()
-    if parent is not None and os.getppid() != parent.pid:  # it ended before the kernel was asked
+    expected = process.pid if process is not None else parent
+    if expected is not None and os.getppid() != expected:  # it ended before the kernel was asked
         os.kill(os.getpid(), sign)
 
 

@@ -1,4 +1,4 @@
-"""A step of training in a process of its own: STEP VERSION WEEKS SCRATCH.
+"""A step of training in a process of its own: STEP VERSION WEEKS SCRATCH PARENT.
 
 Lines on standard output say what it is at; the last one is its result, as JSON. Started by the worker
 (activities/training.py), which reads them and the exit code.
@@ -40,9 +40,9 @@ _NICENESS = 10
 
 
 def main() -> None:
-    die_with_parent(signal.SIGKILL)
+    step, version, weeks, scratch, parent = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), sys.argv[5]
+    die_with_parent(signal.SIGKILL, int(parent))
     os.nice(_NICENESS)
-    step, version, weeks, scratch = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     settings = connected_settings()
     mark = f"{step}.json"
     try:

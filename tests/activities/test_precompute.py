@@ -116,7 +116,7 @@ async def test_who_is_interrupted_goes_on_behind_what_was_noted(
     recommender.fails = lambda account: account >= "account-100"
     first = ActivityEnvironment()
     noted: list[RangeNote] = []
-    first.on_heartbeat = noted.extend
+    first.on_heartbeat = lambda *details: noted.extend(details)
     with pytest.raises(ApplicationError, match="does not answer") as raised:
         await first.run(precompute.precompute, _work())
     assert (raised.value.type, raised.value.non_retryable) == ("TransientError", False)

@@ -104,7 +104,7 @@ class TestSteps:
 
     async def test_the_result_is_what_the_process_says_last(self, training: Training) -> None:
         self._step.write_text('import sys; print(\'{"seconds": 2.5, "figures": {"arguments": %d}}\' % len(sys.argv))')
-        assert await self._run(training) == StepResult(2.5, {"arguments": 5})
+        assert await self._run(training) == StepResult(2.5, {"arguments": 6})
 
     async def test_what_it_says_before_is_seen_in_temporal(self, training: Training) -> None:
         self._step.write_text("print('half of it'); print('nearly all'); print('{\"seconds\": 1}')")
