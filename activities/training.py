@@ -25,7 +25,7 @@ from domain.training import (
 )
 from store.models import ModelRegistry
 from training.gate import fault_of
-from training.retention import Retention
+from training.retention import SCRATCH, Retention
 
 _STOP_S = 3.0
 _LAST_WORDS = 2_000
@@ -68,7 +68,7 @@ class Training:
 
         """
         async with heartbeats() as beat:
-            with tempfile.TemporaryDirectory(prefix="footfall-training-") as scratch:
+            with tempfile.TemporaryDirectory(prefix=SCRATCH) as scratch:
                 arguments = [work.step, work.version, str(work.weeks), scratch, str(os.getpid())]
                 async with _running([*self._command, *arguments]) as process:
                     out, errors = await asyncio.gather(_result(process.stdout, beat), _end_of(process.stderr))

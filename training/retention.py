@@ -1,12 +1,18 @@
 """What stays on the disk of former trainings.
 
 Of models that can still be switched to, the folder `model`: the current one, the one before it, the newest three, and
-those of experiments that have not ended. Of a training that failed, everything for a day, for whoever looks into it.
+those of experiments that have not ended. Of a training that failed, everything for a day, for whoever looks into it. Scratch files of a worker that was
+killed likewise, on its machine.
 """
 
 import asyncio
 import re
+import shutil
+import tempfile
+import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from domain.training import VERSION_FORMAT, Tidied
 from serving.current_model import MODEL
@@ -15,6 +21,8 @@ from store.models import ModelRegistry
 
 NEWEST_KEPT = 3
 FAILED_KEPT = timedelta(days=1)
+SCRATCH = "footfall-training-"
+"""What the names of folders for scratch files begin with."""
 _VERSION = re.compile(r"\d{8}-\d{6}", re.ASCII)
 """Whatever has another name is not ours to remove."""
 
@@ -28,6 +36,7 @@ class Retention:
         """Removes the rest; cut off anywhere, the next one goes on. Raises TransientError or PermanentError."""
         given_up = await self._registry.give_up(NEWEST_KEPT)
         files = await self._registry.files()
+        await asyncio.to_thread(_remove_scratch)
         return Tidied(given_up, await asyncio.to_thread(self._remove, files, datetime.now(UTC)))
 
     def _remove(self, files: dict[str, bool], now: datetime) -> list[str]:
@@ -50,3 +59,10 @@ def _leave_model(run: Artifacts) -> None:
     for name in (*run.names(), *run.folders()):
         if name != MODEL:
             run.remove(name)
+
+
+def _remove_scratch() -> None:
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # it is another user's, or another worker was quicker
+            if time.time() - folder.stat().st_mtime > FAILED_KEPT.total_seconds():
+                shutil.rmtree(folder)

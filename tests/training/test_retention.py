@@ -1,5 +1,8 @@
 """What stays of former trainings: real folders, a real registry."""
 
+import os
+import tempfile
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from store.artifacts import Artifacts
 from store.experiments import ExperimentStore
 from store.models import ModelRegistry
 from store.postgres import Pool
-from training.retention import FAILED_KEPT, NEWEST_KEPT, Retention
+from training.retention import FAILED_KEPT, NEWEST_KEPT, SCRATCH, Retention
 
 _NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -105,6 +108,19 @@ async def test_what_failed_stays_for_a_day(trainings: Trainings) -> None:
     assert await trainings.tidy() == (set(), {failed})
     assert trainings.there.folders() == [under_way, "somebody-elses"]
     assert "actions-0000.parquet" in trainings.there.folder(under_way).names()
+
+
+async def test_scratch_files_of_a_worker_that_was_killed_go_a_day_later(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in (f"{SCRATCH}old", f"{SCRATCH}new", "other"))
+    for folder, hours in ((old, 25), (new, 23), (other, 25)):
+        folder.mkdir()
+        (folder / "half.parquet").write_text("half")
+        os.utime(folder, (time.time() - hours * 3_600,) * 2)
+    await Retention(ModelRegistry(pool), str(tmp_path / "models")).tidy()
+    assert (old.exists(), new.exists(), other.exists()) == (False, True, True)
 
 
 async def test_who_was_cut_off_goes_on(trainings: Trainings) -> None:
