@@ -116,8 +116,10 @@ async def make_ahead(table: Table, instance: Instance, seconds: float) -> None:
             id="bench-precompute",
             task_queue=TASK_QUEUE,
         )
-        while not (before := await pool.fetchval(_MADE)):
+        before = 0
+        while not before:
             await asyncio.sleep(0.1)
+            before = await pool.fetchval(_MADE)
         started = time.perf_counter()
         await asyncio.sleep(seconds)
         table.add(

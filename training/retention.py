@@ -1,8 +1,8 @@
 """What stays on the disk of former trainings.
 
-Of models that can still be switched to, the folder `model`: the current one, the one before it, the newest three, and
-those of experiments that have not ended. Of a training that failed, everything for a day, for whoever looks into it. Scratch files of a worker that was
-killed likewise, on its machine.
+Of models that can be switched to, the folder `model`: the current one, the one before it, the newest three, and those
+that experiments name which have not ended. Of a training that failed, everything for a day, for whoever looks into
+it; scratch files of a worker that was killed likewise, on its machine.
 """
 
 import asyncio
