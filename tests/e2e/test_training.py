@@ -29,6 +29,7 @@ from store.models import ModelRegistry
 from store.postgres import Pool, create_pool
 from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.stack import Stack, footfall, footfall_says
+from training.retention import SCRATCH
 
 _STOP_S = 30.0
 _PATIENCE_S = 120.0
@@ -47,6 +48,9 @@ class Trained:
         return await self.client.start_workflow(
             TRAIN_MODEL, TrainInput(), id=WORKFLOW_ID, task_queue=TASK_QUEUE, result_type=TrainProgress
         )
+
+    def scratch(self) -> set[Path]:
+        return set(Path(self.stack.settings["TMPDIR"]).glob(f"{SCRATCH}*"))
 
     def step_processes(self) -> list[psutil.Process]:
         found = []
@@ -164,11 +168,12 @@ async def test_a_worker_that_is_told_to_end_amid_a_step_does_so_and_another_goes
 
 async def test_stop_ends_the_steps_process_and_leaves_no_model(trained: Trained) -> None:
     before = len(await ModelRegistry(trained.pool).newest(100))
+    of_killed_workers = trained.scratch()
     await trained.start()
     version, process = await trained.amid("learn")
     assert "has ended" in await footfall_says(trained.stack, "train", "--stop")
     await _gone(process)
-    assert not list(Path(trained.stack.settings["TMPDIR"]).glob("footfall-training-*"))
+    assert trained.scratch() == of_killed_workers
     assert len(await ModelRegistry(trained.pool).newest(100)) == before
     assert version in Artifacts(str(trained.models)).folders()
     assert "no training is on" in await footfall_says(trained.stack, "train", "--stop")
