@@ -71,6 +71,7 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
     allow_open_files()
+    load_rules(settings.rules_file)  # what is wrong in it ends us here, in a sentence
     if settings.api_processes == 1:
         config = uvicorn.Config(_app(settings), **_serving(settings))
         uvicorn.Server(config).run(_listening(config))

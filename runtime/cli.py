@@ -47,9 +47,11 @@ def _options(
 def up() -> None:
     """Run everything on this machine: PostgreSQL, Temporal with its UI, worker and API, until Ctrl-C."""
     from runtime.logs import set_up_logging  # noqa: PLC0415  (each command loads what it needs)
+    from runtime.rules import load_rules  # noqa: PLC0415
     from runtime.up import Stack  # noqa: PLC0415
 
     settings = read_settings()
+    load_rules(settings.rules_file)
     set_up_logging("warning")
     Stack(settings, console).run()
 

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from api.recommender import RecommenderState, create_recommender
 from recommend.model import Model
+from recommend.postprocess import Rules
 from runtime.caches import cache_dir
 from runtime.connections import open_pool, open_signal_store
 from runtime.limits import allow_open_files
@@ -30,11 +31,12 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
     allow_open_files()
+    rules = load_rules(settings.rules_file)
     # Answers are made side by side: a product of small matrices that waits for a core for its second half takes
     # milliseconds in place of microseconds.
     threadpool_limits(1, "blas")
     uvicorn.run(
-        create_recommender(lambda _app: open_engine(settings)),
+        create_recommender(lambda _app: open_engine(settings, rules)),
         host=settings.recommender_host,
         port=settings.recommender_port,
         loop="uvloop",
@@ -47,12 +49,11 @@ def run(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_engine(settings: Settings) -> AsyncIterator[RecommenderState]:
+async def open_engine(settings: Settings, rules: Rules) -> AsyncIterator[RecommenderState]:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings, _NAME))
         signals = await stack.enter_async_context(open_signal_store(settings, pool, _NAME))
         catalog = CatalogStore(pool)
-        rules = load_rules(settings.rules_file)
         models = CurrentModel(
             ModelRegistry(pool).served,
             lambda files: warmed_up(StockedModel(Model.from_folder(files), catalog, rules), rules),

@@ -1,5 +1,8 @@
 """The shop's rules from a file: what is told counts, and what can't be meant is refused with its name."""
 
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -52,3 +55,27 @@ def test_what_is_no_rule_is_refused_and_named(tmp_path: Path, text: str, said: s
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match=r"nowhere\.toml"):
         load_rules(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize("command", ["api", "recommender", "up"])
+def test_who_starts_with_such_a_file_ends_with_a_sentence(tmp_path: Path, command: str) -> None:
+    (tmp_path / "rules.toml").write_text("divers = 0.5")
+    environment = {
+        **os.environ,
+        "FOOTFALL_RULES_FILE": str(tmp_path / "rules.toml"),
+        "FOOTFALL_DATA_DIR": str(tmp_path),
+        "FOOTFALL_POSTGRES_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "TEMPORAL_ADDRESS": "127.0.0.1:1",
+    }
+    run = subprocess.run(
+        [sys.executable, "-m", "runtime.cli", command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert "FOOTFALL_RULES_FILE" in run.stderr
+    assert "divers" in run.stderr
+    assert "Traceback" not in run.stderr
