@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from api.recommender import RecommenderState, create_recommender
 from recommend.model import Model
-from recommend.postprocess import Rules
+from recommend.rules import Rules
 from runtime.caches import cache_dir
 from runtime.connections import open_pool, open_signal_store
 from runtime.limits import allow_open_files
