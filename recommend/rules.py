@@ -1,10 +1,6 @@
 """The shop's rules for what is shown; without arithmetic, so that every process can read them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-from domain.errors import InvalidInputError
-from domain.experiment import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +30,5 @@ class Rules:
     """… so many accounts have dealt with it."""
 
 
-BOUNDS: Mapping[str, tuple[float, float]] = {
-    "freshness": (0, 10),
-    "freshness_half_life_days": (0.01, 3_650),
-    "diversity": (0, 1),
-    "share_of_category": (0.01, 1),
-    "exploration": (0, 1),
-}
-"""Rules that may be other ones in a single answer, as an experiment has it: from what to what."""
-
-
-def check_rules(plan: Plan) -> None:
-    """Whether an answer can be made by the rules of each arm.
-
-    Raises:
-        InvalidInputError: there is no such rule, or its value is out of bounds; the message says where.
-
-    """
-    for arm in plan.arms:
-        for name, value in arm.rules.items():
-            if name not in BOUNDS:
-                raise InvalidInputError(f"arm {arm.name!r}: there is no rule {name!r}; there are {', '.join(BOUNDS)}")
-            low, high = BOUNDS[name]
-            if not low <= value <= high:
-                raise InvalidInputError(
-                    f"arm {arm.name!r}: {name} is {value:g}, and must be from {low:g} to {high:g}"
-                )
+OF_AN_ANSWER = frozenset({"freshness", "freshness_half_life_days", "diversity", "share_of_category", "exploration"})
+"""Those that may be other ones in a single answer, as an arm of an experiment has it."""

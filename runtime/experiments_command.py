@@ -10,8 +10,8 @@ from rich.table import Table
 
 from domain.errors import InvalidInputError
 from domain.experiment import PERCENT, Experiment, Plan, read_plan
-from recommend.rules import check_rules
 from runtime.commands import connected_settings, console, errors
+from runtime.rules import check_rules
 from store.experiments import ExperimentStore
 from store.models import ModelRegistry
 from store.postgres import Pool

@@ -17,7 +17,7 @@ from recommend.history import History
 from recommend.index import LackingIndexError
 from recommend.model import LackingRankerError, Model
 from recommend.recommend import arrange, explore, known_history, merge_for, rank, shown, sources, unranked
-from recommend.rules import BOUNDS, Rules
+from recommend.rules import OF_AN_ANSWER, Rules
 from serving.current_model import Current, CurrentModel
 from serving.metrics import FAILURES
 from serving.part import Part
@@ -139,5 +139,5 @@ def _left_out(ask: Ask, known: _Signals) -> frozenset[str]:
 
 def _with_numbers(rules: Rules, ask: Ask) -> Rules:
     """The rules of an answer: those configured, with what the request and its experiment say."""
-    changed: dict[str, Any] = {name: value for name, value in (ask.rules or {}).items() if name in BOUNDS}
+    changed: dict[str, Any] = {name: value for name, value in (ask.rules or {}).items() if name in OF_AN_ANSWER}
     return replace(rules, exclude_bought=ask.exclude_bought, **changed)

@@ -72,7 +72,7 @@ class ModelRegistry:
             return [_model(row) for row in await self._pool.fetch(_QUERIES["served"])]
 
     async def known(self, versions: Collection[str]) -> set[str]:
-        """Those of the versions that there are."""
+        """Those of the versions that there are, and whose files were not removed."""
         with translated_errors():
             return {row["version"] for row in await self._pool.fetch(_QUERIES["known"], list(versions))}
 

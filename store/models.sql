@@ -27,7 +27,7 @@ WHERE state = 'current' OR version IN (
 ORDER BY state <> 'current', version;
 
 -- name: known
-SELECT version FROM model WHERE version = ANY ($1::text[]);
+SELECT version FROM model WHERE version = ANY ($1::text[]) AND location <> '';
 
 -- name: one
 SELECT version, state, location, fingerprint, metrics, reason, trained_at, activated_at FROM model

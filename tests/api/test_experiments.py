@@ -132,8 +132,11 @@ async def test_a_plan_that_breaks_a_rule_is_refused(stack: Stack, plan: Json, tm
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"rules": {"fresness": 0.3}}, "arm 'new': there is no rule 'fresness'; there are freshness, "),
-        ({"rules": {"diversity": 1.5}}, "arm 'new': diversity is 1.5, and must be from 0 to 1"),
+        (
+            {"rules": {"fresness": 0.3}},
+            "the rules of arm 'new': Object contains unknown field `fresness`; there are diversity, ",
+        ),
+        ({"rules": {"diversity": 1.5}}, "the rules of arm 'new': Expected `float` <= 1.0 - at `$.diversity`"),
         ({"rules": {"diversity": "much"}}, "at `$.arms[1].rules"),
         ({"model": "20000101-000000"}, "there is no model 20000101-000000: see `footfall models list`"),
     ],

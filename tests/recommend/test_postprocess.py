@@ -3,17 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from domain.actions import Hidden
-from domain.errors import InvalidInputError
-from domain.experiment import Arm, Plan
 from recommend.arrays import DAY_US, Codes, Floats, floats
 from recommend.postprocess import diverse, fresh, unwanted
-from recommend.rules import BOUNDS, Rules, check_rules
+from recommend.rules import Rules
 
 _PLAIN = Rules(diversity=0, share_of_category=1)
 _NOW_US = 1_000 * DAY_US
@@ -78,21 +75,3 @@ def test_what_is_not_to_be_shown() -> None:
     hidden = Hidden(frozenset("a"), frozenset("b"), frozenset("c"), frozenset("d"))
     assert unwanted(hidden, Rules(blocked=frozenset("x"))) == set("abcdx")
     assert unwanted(hidden, Rules(exclude_bought=False)) == set("abc")
-
-
-def _with_rules(**rules: float) -> Plan:
-    return Plan("fresher", [Arm("control", 50), Arm("new", 50, rules=rules)])
-
-
-def test_rules_of_an_arm_are_rules_that_there_are_within_their_bounds() -> None:
-    usual = Rules()
-    for name, (low, high) in BOUNDS.items():
-        assert low <= getattr(usual, name) <= high
-        check_rules(_with_rules(**{name: low}))
-        check_rules(_with_rules(**{name: high}))
-        for value in (low - 1e-3, high + 1e-3, float("nan")):
-            with pytest.raises(InvalidInputError, match=f"arm 'new': {name} is .*, and must be from"):
-                check_rules(_with_rules(**{name: value}))
-    for name in ("fresness", "exclude_bought", "new_days", "__class__"):
-        with pytest.raises(InvalidInputError, match=f"no rule '{name}'; there are freshness, "):
-            check_rules(_with_rules(**{name: 0.5}))

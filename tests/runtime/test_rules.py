@@ -1,16 +1,19 @@
 """The shop's rules from a file: what is told counts, and what can't be meant is refused with its name."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from domain.errors import InvalidInputError
-from recommend.rules import Rules
-from runtime.rules import _RulesFile, load_rules
+from domain.experiment import Arm, Plan
+from recommend.rules import OF_AN_ANSWER, Rules
+from runtime.rules import _RulesFile, _RulesOfAnAnswer, check_rules, load_rules
 
 _BY_REQUEST = {"exclude_bought"}
 """Every request says it."""
@@ -79,3 +82,32 @@ def test_who_starts_with_such_a_file_ends_with_a_sentence(tmp_path: Path, comman
     assert "FOOTFALL_RULES_FILE" in run.stderr
     assert "divers" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def _with_rules(**rules: float) -> Plan:
+    return Plan("fresher", [Arm("control", 50), Arm("new", 50, rules=rules)])
+
+
+def test_an_arm_can_have_each_rule_of_an_answer() -> None:
+    assert {one.name for one in msgspec.structs.fields(_RulesOfAnAnswer)} == OF_AN_ANSWER
+    usual = Rules()
+    check_rules(_with_rules(**{name: getattr(usual, name) for name in OF_AN_ANSWER}))
+    check_rules(_with_rules(freshness=10, diversity=0, share_of_category=1, exploration=0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("fresness", 0.3, "unknown field `fresness`; there are diversity, exploration, freshness, "),
+        ("exclude_bought", 1, "unknown field"),
+        ("new_days", 7, "unknown field"),
+        ("diversity", 1.5, "<= 1.0 - at `$.diversity`"),
+        ("exploration", 0.6, "<= 0.5 - at `$.exploration`"),
+        ("freshness", -0.1, ">= 0.0 - at `$.freshness`"),
+        ("freshness_half_life_days", 0, "> 0.0 - at `$.freshness_half_life_days`"),
+    ],
+)
+def test_what_an_arm_can_not_have_is_refused_and_named(name: str, value: float, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=re.escape(said)) as refused:
+        check_rules(_with_rules(**{name: value}))
+    assert "the rules of arm 'new': " in str(refused.value)

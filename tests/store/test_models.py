@@ -105,6 +105,8 @@ async def test_what_is_served_is_the_current_one_and_what_running_experiments_na
 async def test_which_of_them_are_known(registry: ModelRegistry) -> None:
     await _register(registry, "a", "b")
     assert await registry.known({"a", "c"}) == {"a"}
+    assert await registry.give_up(1) == ["a"]
+    assert await registry.known({"a", "b"}) == {"b"}
     assert await registry.known(set()) == set()
 
 
