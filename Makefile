@@ -43,6 +43,7 @@ bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Ja
 	$(PYTHON) -m bench.replay --out docs/performance
 	$(PYTHON) -m bench.rebuild --out docs/performance
 	$(PYTHON) -m bench.training --out docs/performance
+	$(PYTHON) -m bench.experiments --out docs/performance
 	$(PYTHON) -m bench.growth --out docs/performance
 	$(PYTHON) -m bench.profiles --out docs/performance
 	$(PYTHON) -m bench.costs --out docs/performance
