@@ -72,7 +72,7 @@ class Engine:
         return await self._made.run(lambda asking: _make(asking, current, ask, signals, preferred or (), rules))
 
     async def _read(self, account_id: str) -> _Signals:
-        return _Signals(*await asyncio.gather(self._store.recent(account_id), self._store.hidden(account_id)))
+        return _Signals(*await self._store.both(account_id))
 
 
 def _make(

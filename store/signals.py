@@ -57,6 +57,9 @@ class SignalStore(Protocol):
     async def hidden(self, account_id: str) -> Hidden:
         """By the account's lasting actions."""
 
+    async def both(self, account_id: str) -> tuple[list[Action], Hidden]:
+        """`recent` and `hidden`, read at once."""
+
     async def maintain(self) -> None:
         """Makes room for what is to come and drops what is out of keep."""
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from asyncpg import Record
+
 from domain.actions import Action, Hidden, hidden_of, newest_first
 from domain.week import WEEKS_PER_PARTITION, week_of, week_start_us
 from store.postgres import Connection, Pool, translated_errors, undone_transaction
@@ -11,6 +13,13 @@ from store.signals import LASTING, RECENT, Kind, now_us, pack, to_keep, unpack
 
 _QUERIES = load_queries("store", "signals_postgres.sql")
 _SLACK_US = 2 * 86_400_000_000  # the clocks of two workers may be over a day apart
+
+
+def _newest(account_id: str, rows: Iterable[Record], kind: Kind, now: int, limit: int) -> list[Action]:
+    """Of what the rows hold, which may be older and more than what was asked for."""
+    since_us = kind.since_us(now)
+    actions = (one for row in rows for one in unpack(account_id, row["actions"]) if one.occurred_at >= since_us)
+    return newest_first(actions)[:limit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +69,27 @@ class PostgresSignalStore:
             await self.add(connection, actions)
 
     async def recent(self, account_id: str, limit: int = RECENT.most) -> list[Action]:
-        return newest_first(await self._read(_RECENT, account_id, limit))[:limit]
+        return await self._read(_RECENT, account_id, limit)
 
     async def hidden(self, account_id: str) -> Hidden:
-        lasting = newest_first(await self._read(_LASTING, account_id, LASTING.most))
-        return hidden_of(lasting[: LASTING.most])
+        return hidden_of(await self._read(_LASTING, account_id, LASTING.most))
 
-    async def _read(self, table: _Table, account_id: str, limit: int) -> Iterable[Action]:
-        """The newest `limit` in keep, and perhaps others."""
-        since_us = table.kind.since_us(now_us())
+    async def both(self, account_id: str) -> tuple[list[Action], Hidden]:
+        now = now_us()
+        bounds = [bound for table in _TABLES for bound in (table.kind.since_us(now), table.kind.most)]
         with translated_errors():
-            rows = await self._pool.fetch(_QUERIES[f"read_{table.name}"], account_id, since_us, limit)
-        return (one for row in rows for one in unpack(account_id, row["actions"]) if one.occurred_at >= since_us)
+            rows = await self._pool.fetch(_QUERIES["read_both"], account_id, *bounds)
+        recent, lasting = (
+            _newest(account_id, [row for row in rows if row["name"] == table.name], table.kind, now, table.kind.most)
+            for table in _TABLES
+        )
+        return recent, hidden_of(lasting)
+
+    async def _read(self, table: _Table, account_id: str, limit: int) -> list[Action]:
+        now = now_us()
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES[f"read_{table.name}"], account_id, table.kind.since_us(now), limit)
+        return _newest(account_id, rows, table.kind, now, limit)
 
     async def maintain(self) -> None:
         """Partitions from the oldest that anyone may still write to, to the next but one; older ones go."""

@@ -11,6 +11,14 @@ SELECT actions FROM recent_signal WHERE account_id = $1 AND newest_at >= $2 ORDE
 -- name: read_lasting_signal
 SELECT actions FROM lasting_signal WHERE account_id = $1 AND newest_at >= $2 ORDER BY newest_at DESC LIMIT $3;
 
+-- name: read_both
+-- $2, $3 since when and how many of the recent ones, $4, $5 of the lasting ones; as above.
+(SELECT 'recent_signal' AS name, actions FROM recent_signal
+ WHERE account_id = $1 AND newest_at >= $2 ORDER BY newest_at DESC LIMIT $3)
+UNION ALL
+(SELECT 'lasting_signal', actions FROM lasting_signal
+ WHERE account_id = $1 AND newest_at >= $4 ORDER BY newest_at DESC LIMIT $5);
+
 -- name: make_partition
 SELECT make_range_partition($1, $2, $3, $4);
 

@@ -3,6 +3,7 @@
 One Redis, with replicas or without: a script writes the keys of many accounts at once, which Redis Cluster has apart.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import resources
@@ -44,6 +45,10 @@ class RedisSignalStore:
 
     async def hidden(self, account_id: str) -> Hidden:
         return hidden_of(await self._read(LASTING, account_id, LASTING.most))
+
+    async def both(self, account_id: str) -> tuple[list[Action], Hidden]:
+        recent, hidden = await asyncio.gather(self.recent(account_id), self.hidden(account_id))
+        return recent, hidden
 
     async def _read(self, kind: Kind, account_id: str, limit: int) -> list[Action]:
         """An event id counts once, should it have been packed by two versions of Footfall, which may differ."""

@@ -172,6 +172,15 @@ class SignalStoreContract:
             bought=frozenset({"purchase"}),
         )
 
+    async def test_both_are_what_each_is(self, store: SignalStore, pool: Pool, account: str, did: AddAction) -> None:
+        assert await store.both(account) == ([], Hidden())
+        actions = [did("purchase", f"item-{one}", days_ago(20 * one)) for one in range(4)]
+        await add(store, pool, *actions)
+        recent, hidden = await store.both(account)
+        assert (recent, hidden) == (await store.recent(account), await store.hidden(account))
+        assert recent == actions[:2]
+        assert hidden.bought == {"item-0", "item-1", "item-2", "item-3"}
+
     async def test_the_newest_opinion_counts_though_it_arrived_first(
         self, store: SignalStore, pool: Pool, account: str, did: AddAction
     ) -> None:
