@@ -40,7 +40,9 @@ def new_items(
     likeness = (new.vectors @ profile).clip(0, 1)
     luck = np.random.default_rng(zlib.crc32(f"{request.account_id} {now_us // HOUR_US}".encode()))
     value = np.where(keep, likeness + _CHANCE * luck.random(len(likeness)), -np.inf)
-    best_first = np.argsort(-value, kind="stable")[: int(keep.sum())].tolist()
+    most = min(count + len(unwanted) + 1, int(keep.sum()))
+    best = np.argpartition(-value, most - 1)[:most] if most < len(value) else np.flatnonzero(keep)
+    best_first = best[np.argsort(-value[best], kind="stable")].tolist()
     wanted = (
         place for place in best_first if (one := new.item_ids[place]) not in unwanted and one != request.item_id
     )

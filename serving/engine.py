@@ -29,7 +29,7 @@ from store.signals import SignalStore, now_us
 
 _log = logging.getLogger(__name__)
 
-_READ_S = 0.05
+_READ_S = 0.1
 _WARMING = 20
 
 
