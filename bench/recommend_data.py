@@ -2,7 +2,7 @@
 
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,8 +12,11 @@ import pyarrow as pa
 from domain.event_types import load_event_weights
 from recommend.actions import ActionTable, read_actions
 from recommend.arrays import Floats, Places, floats
-from recommend.catalog import ItemTable, catalog_ids, read_items
+from recommend.catalog import ItemTable, catalog_ids, read_items, with_credible_ages
+from recommend.leanings import leanings
+from recommend.moves import moves_between
 from recommend.planted import Laws, plant
+from recommend.questions import question
 from runtime.importing.line_formats import FORMATS
 
 
@@ -56,27 +59,72 @@ def movielens_shop(path: Path) -> Shop:
 
 def oracle_scores(shop: Shop, places: Places, *, knows_companions: bool) -> Floats:
     """Of each question the chances by the shop's laws, which know the account's tastes and its visit's last item."""
-    assert shop.laws is not None, "only a planted shop has laws"
-    actions = shop.actions
-    item_number = np.array([_number(one) for one in actions.item_ids])
+    laws, number = _laws(shop), _item_numbers(shop)
     rows = []
     for place in places.tolist():
-        is_same_visit = (
-            place > 0
-            and actions.account[place - 1] == actions.account[place]
-            and actions.session[place - 1] == actions.session[place]
-        )
-        last = int(item_number[actions.item[place - 1]]) if is_same_visit else None
-        account = _number(actions.account_ids[actions.account[place]])
-        at_us = int(actions.at_us[place])
-        chances = shop.laws.next_item(account, last, at_us, knows_companions=knows_companions)
-        rows.append(chances[item_number])
+        at_us, last = int(shop.actions.at_us[place]), _last_of_visit(shop, place)
+        account = _number(shop.actions.account_ids[shop.actions.account[place]])
+        last_number = None if last is None else int(number[last])
+        rows.append(laws.next_item(account, last_number, at_us, knows_companions=knows_companions)[number])
     return floats(np.stack(rows))
+
+
+class Observer:
+    """Told what the log tells little of: each item's taste, and its popularity at each moment; not what companions it
+    has, nor what tastes accounts have, which are to be read from the actions. Its lead over us is what could still be
+    learned of items; the oracle's lead over it is what nobody can know from this log, or hardly.
+    """
+
+    def __init__(self, shop: Shop, known: ActionTable) -> None:
+        self._shop, self._laws, self._number = shop, _laws(shop), _item_numbers(shop)
+        self._taste = self._laws.taste_of_item[self._number]
+        self._moves = moves_between(known, self._taste)
+        tastes = len(self._moves.arriving)
+        self._apart = replace(self._moves, onward=np.eye(tastes, dtype=np.float32))
+
+    def scores(self, places: Places) -> Floats:
+        return floats(np.stack([self._chances(place) for place in places.tolist()]))
+
+    def _chances(self, place: int) -> Floats:
+        asked, last = question(self._shop.actions, place), _last_of_visit(self._shop, place)
+        weights = self._laws.weights_at(asked.now_us)[self._number]
+        share = weights / np.bincount(self._taste, weights)[self._taste]
+        tastes = leanings(self._apart, asked.history).account
+        anywhere, stay = self._laws.noise * weights / weights.sum(), self._laws.stay
+        if last is None:
+            return floats(anywhere + (1 - self._laws.noise) * tastes[self._taste] * share)
+        tastes = (1 - stay) * tastes
+        tastes[self._taste[last]] += stay
+        expected = anywhere + (1 - self._laws.noise) * tastes[self._taste] * share
+        everything = np.arange(len(share), dtype=np.int32)
+        beyond = self._moves.next.block(np.array([last], np.int32), everything)[0]
+        return floats(beyond + self._moves.left[last] * expected)
+
+
+def _last_of_visit(shop: Shop, place: int) -> int | None:
+    """The item before, where it is of the same visit."""
+    actions = shop.actions
+    is_same = (
+        place > 0
+        and actions.account[place - 1] == actions.account[place]
+        and actions.session[place - 1] == actions.session[place]
+    )
+    return int(actions.item[place - 1]) if is_same else None
+
+
+def _laws(shop: Shop) -> Laws:
+    if shop.laws is None:
+        raise ValueError("only a planted shop has laws")
+    return shop.laws
+
+
+def _item_numbers(shop: Shop) -> Places:
+    return np.array([_number(one) for one in shop.actions.item_ids])
 
 
 def _shop(actions: pa.Table, catalog: pa.Table, laws: Laws | None = None) -> Shop:
     read = read_actions(actions, load_event_weights(), catalog_ids(catalog))
-    return Shop(read, read_items(catalog, read.item_ids), laws)
+    return Shop(read, with_credible_ages(read_items(catalog, read.item_ids), read), laws)
 
 
 def _number(planted_id: str) -> int:

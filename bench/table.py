@@ -43,5 +43,21 @@ def write_page(out: Path, name: str, title: str, machine: str, tables: dict[str,
     sections = [f"## {heading}\n\n{table.markdown()}\n" for heading, table in tables.items()]
     page = "\n".join([f"# {title}\n", f"`python -m bench.{name}`\n", f"{machine}\n", *sections])
     (out / f"{name}.md").write_text(page)
+    fields = {
+        one: {heading: getattr(table, one) for heading, table in tables.items()} for one in ("targets", "digits")
+    }
     figures = {heading: table.values for heading, table in tables.items()}
-    (out / f"{name}.json").write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n")
+    text = json.dumps({"machine": machine, "figures": figures, **fields}, indent=1)
+    (out / f"{name}.json").write_text(text + "\n")
+
+
+def kept_tables(out: Path, name: str) -> dict[str, Table]:
+    """What stands on a page already, for one that is measured in parts."""
+    path = out / f"{name}.json"
+    if not path.exists():
+        return {}
+    page = json.loads(path.read_text())
+    return {
+        heading: Table(values, page["targets"][heading], page["digits"][heading])
+        for heading, values in page["figures"].items()
+    }

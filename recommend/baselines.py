@@ -5,12 +5,14 @@ Every one is tuned: the best of its grid on a validation split, then fitted agai
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.linalg import inv
 from scipy.sparse import csr_matrix
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, Codes, Floats, Places
+from recommend.arrays import DAY_US, Codes, Floats, Places, floats
 from recommend.embeddings import EmbeddingSettings, fit_embeddings
 from recommend.evaluation import evaluate, last_new_items
 from recommend.neighbours import Lists, cosine_lists
@@ -19,6 +21,7 @@ from recommend.questions import known_items
 Scorer = Callable[[Sequence[Codes]], Floats]
 """From accounts' items, distinct and newest first, to scores: account by item."""
 _LAST = 10
+_MOST_NEIGHBOURS = 1_000
 _VALIDATED = 2_000
 """Questions that a variant is judged by."""
 
@@ -40,15 +43,26 @@ def popularity(actions: ActionTable, *, half_life_days: float) -> Scorer:
 
 def item_knn(actions: ActionTable, *, neighbours: float, shrink: float) -> Scorer:
     """Cosine of items, shrunk towards 0 where few accounts have both; summed over all of an account's items."""
-    lists = cosine_lists(pairs(actions), int(neighbours), shrink)
+    lists = _nearest(actions, int(neighbours), shrink)
     return lambda histories: _summed(lists, histories, lambda count: np.ones(count, np.float32))
 
 
 def item_knn_last(actions: ActionTable, *, neighbours: float, shrink: float, decay: float) -> Scorer:
     """The same, summed over the account's last ten items, the newest of which counts most."""
-    lists = cosine_lists(pairs(actions), int(neighbours), shrink)
+    lists = _nearest(actions, int(neighbours), shrink)
     weights = decay ** np.arange(_LAST, dtype=np.float32)
     return lambda histories: _summed(lists, [one[:_LAST] for one in histories], lambda count: weights[:count])
+
+
+def _nearest(actions: ActionTable, neighbours: int, shrink: float) -> Lists:
+    lists = _most_nearest(actions, shrink)
+    return Lists(lists.item[:, :neighbours], lists.score[:, :neighbours])
+
+
+@lru_cache(maxsize=4)
+def _most_nearest(actions: ActionTable, shrink: float) -> Lists:
+    """Once for all variants that differ in what they make of the lists."""
+    return cosine_lists(pairs(actions), _MOST_NEIGHBOURS, shrink)
 
 
 def ease(actions: ActionTable, *, regularization: float) -> Scorer:
@@ -56,7 +70,7 @@ def ease(actions: ActionTable, *, regularization: float) -> Scorer:
     matrix = pairs(actions)
     gram = np.asarray((matrix.T @ matrix).todense(), np.float32)
     gram[np.diag_indices_from(gram)] += regularization
-    inverse = np.linalg.inv(gram)
+    inverse = floats(inv(gram, overwrite_a=True, check_finite=False, assume_a="pos"))
     weights = inverse / -np.diag(inverse)
     weights[np.diag_indices_from(weights)] = 0
     return lambda histories: np.asarray(_rows(histories, len(weights)) @ weights, np.float32)
@@ -89,8 +103,8 @@ BASELINES: Sequence[Baseline] = (
         _grid(neighbours=(50, 200, 1_000), shrink=(0, 10, 100), decay=(0.6, 0.8, 0.9)),
         item_knn_last,
     ),
-    Baseline("EASE", _grid(regularization=(50, 200, 500, 1_000)), ease),
-    Baseline("ALS", _grid(factors=(32, 64, 128), regularization=(0.01, 0.1), alpha=(1, 10, 40)), als),
+    Baseline("EASE", _grid(regularization=(50, 200, 800)), ease),
+    Baseline("ALS", _grid(factors=(64, 128), regularization=(0.05,), alpha=(1, 10, 40)), als),
 )
 
 

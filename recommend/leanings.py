@@ -15,8 +15,11 @@ _STAYING = 0.15
 _RECENT = 0.9
 """A turn counts so much less with each one after it."""
 _VISIT = 0.6
+"""A look of the visit says so much less with each one after it."""
 _GOING_ON = 0.85
+"""While a visit goes on: what its newest item leads to, beside what the account comes for."""
 _OWN = 0.9
+"""When the account comes anew: what it came for before, beside what everybody comes for."""
 _PRIOR = 1.0
 """So many turns weigh as much as what everybody turns to."""
 _SPLIT = 0.6

@@ -46,8 +46,13 @@ class Moves:
 
 def fit_moves(actions: ActionTable, vectors: Floats, threads: int) -> Moves:
     """`vectors`: item by dimension, by whose likeness items are grouped."""
-    size = len(actions.item_ids)
-    group = _grouped(vectors, max(1, min(round(size**0.5), _MOST_GROUPS)), threads)
+    groups = max(1, min(round(len(actions.item_ids) ** 0.5), _MOST_GROUPS))
+    return moves_between(actions, _grouped(vectors, groups, threads))
+
+
+def moves_between(actions: ActionTable, group: Codes) -> Moves:
+    """With these groups, one of each item."""
+    size = len(group)
     first, second = _steps(actions)
     counts = csr_matrix((np.ones(len(first), np.float32), (first, second)), (size, size))
     counts.sum_duplicates()

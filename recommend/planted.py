@@ -9,7 +9,7 @@ rejection) is about the same item.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,11 @@ class PlantedShop:
 @dataclass(frozen=True, slots=True, eq=False)
 class Laws:
     """What the generator draws from."""
+
+    noise: ClassVar[float] = _NOISE
+    """The share of looks that are at what is popular anywhere."""
+    stay: ClassVar[float] = _STAY
+    """Of the other looks of a visit but its first the share that stays with the taste of the one before."""
 
     taste_of_item: Codes
     popularity: _Doubles

@@ -39,7 +39,7 @@ class TrainingSettings:
     """Split by time: so much of the actions."""
     ranked_last: int = 10
     """Split by account: so many, and at most half of what an account did."""
-    questions: int = 12_000
+    questions: int = 8_000
     calibrated: int = 600
     """Questions that calibration is done on; the ranker does not learn from them."""
     negatives: int = 80

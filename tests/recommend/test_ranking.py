@@ -1,14 +1,17 @@
 """The ranker learns what was planted, and its chances are chances."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.testing import assert_allclose
 
 from recommend.arrays import Floats, Places
 from recommend.evaluation import evaluate
 from recommend.features import NAMES, features
+from recommend.nights import Nights
 from recommend.questions import question
-from recommend.training import candidates_of, train
+from recommend.training import candidates_of, ranking_set, train
 from tests.recommend.conftest import SETTINGS, Shop
 
 
@@ -62,3 +65,26 @@ def test_chances_add_up_to_what_happens(shop: Shop) -> None:
 def test_the_same_data_trains_the_same_ranker(shop: Shop) -> None:
     _, again = train(shop.split.known, shop.items, SETTINGS)
     assert again.booster.model_to_string() == shop.ranker.booster.model_to_string()
+
+
+def test_what_is_learned_from_is_what_answers_are_ranked_by(shop: Shop) -> None:
+    """Features that compare a candidate with the others are of all candidates, also where few of them are kept."""
+    places = shop.split.places[:12].tolist()
+    settings = replace(SETTINGS, negatives=5, newcomers=0.0)
+    nights = Nights(shop.model.parts, shop.split.known)
+    rows = ranking_set(nights, shop.actions, places, settings)
+    ends = np.cumsum(rows.sizes)
+    assert len(ends) > 5
+    asked_of = iter(places)
+    for start, end in zip(ends - rows.sizes, ends, strict=True):
+        while True:  # Questions without an answer among the candidates are left out.
+            place = next(asked_of)
+            asked = question(shop.actions, place)
+            parts = nights.at(asked.now_us)
+            candidates = candidates_of(parts, asked, settings.candidates)
+            if (candidates.item == shop.actions.item[place]).any():
+                break
+        whole = features(parts, shop.actions.kinds, asked.history, candidates, asked.now_us)
+        right = whole[candidates.item == shop.actions.item[place]]
+        assert_allclose(rows.features[start], right[0], rtol=1e-5)
+        assert end - start == 6
