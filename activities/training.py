@@ -29,8 +29,10 @@ from training.retention import SCRATCH, Retention
 
 _STOP_S = 3.0
 _LAST_WORDS = 2_000
-_SLEEPING_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Threads of OpenMP that wait for others would turn in circles, on cores that others need."""
+_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
+"""Threads of OpenMP that wait for others would turn in circles, on cores that others need. A product of a matrix and a
+vector, of which a question takes some, is slower in two threads of BLAS than in one: they wait for each other.
+"""
 _KILLED_OFTEN = 3
 """Whoever was killed so often is not killed by chance: the machine has too little memory."""
 TRY_AGAIN = 75
@@ -111,7 +113,7 @@ async def _running(command: Sequence[str]) -> AsyncIterator[asyncio.subprocess.P
     """A process that ends when we do not wait for it any more."""
     process = await asyncio.create_subprocess_exec(
         *command,
-        env={**_SLEEPING_THREADS, **os.environ},
+        env={**_THREADS, **os.environ},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
