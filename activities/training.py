@@ -30,8 +30,8 @@ from training.retention import SCRATCH, Retention
 _STOP_S = 3.0
 _LAST_WORDS = 2_000
 _THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
-"""Threads of OpenMP that wait for others would turn in circles, on cores that others need. A product of a matrix and a
-vector, of which a question takes some, is slower in two threads of BLAS than in one: they wait for each other.
+"""Threads of OpenMP that wait for others would turn in circles, on cores that others need. A product of a matrix and
+a vector, of which a question takes some, is slower in two threads of BLAS than in one: they wait for each other.
 """
 _KILLED_OFTEN = 3
 """Whoever was killed so often is not killed by chance: the machine has too little memory."""
