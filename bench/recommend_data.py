@@ -97,7 +97,7 @@ class Observer:
         tastes[self._taste[last]] += stay
         expected = anywhere + (1 - self._laws.noise) * tastes[self._taste] * share
         everything = np.arange(len(share), dtype=np.int32)
-        beyond = self._moves.next.block(np.array([last], np.int32), everything)[0]
+        beyond = self._moves.beyond_groups(last, everything)
         return floats(beyond + self._moves.left[last] * expected)
 
 

@@ -27,8 +27,11 @@ _SPLIT = 0.6
 
 CHANCES: Sequence[str] = (
     "lean_account", "lean_recent", "lean_visit", "lean_last",
-    "chance_account", "chance_recent", "chance_visit", "chance_after_last", "chance_mixed", "chance_of_best",
+    "chance_account", "chance_recent", "chance_visit", "chance_after_last", "chance_mixed", "chance_by_best",
 )  # fmt: skip
+"""The last is by the best item's of its group and its moves, candidate or not: features of a candidate do not depend
+on the others.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,19 +76,21 @@ def _turned_to(moves: Moves, group: Codes, says: Floats) -> Floats:
 def chances(parts: Parts, history: History, items: Codes, now_us: int) -> Floats:
     """CHANCES by candidate: of its group, of itself by its share of the group, and both sides mixed."""
     moves, share = parts.moves, parts.snapshot.share_of_group(items)
-    leaning = leanings(moves, history)
-    group = moves.group[items]
+    leaning, group = leanings(moves, history), moves.group[items]
     by_group = [leaning.account[group], leaning.recent[group], leaning.visit[group]]
-    if leaning.last is None:
-        by_group.append(moves.arriving[group])
-        after_last = moves.arriving[group] * share
-    else:
-        by_group.append(moves.onward[moves.group[leaning.last], group])
-        after_last = moves.after_item(leaning.last, items, share)
-    by_item = [one * share for one in by_group[:3]]
+    by_item = [one * share for one in by_group]
     goes_on = leaning.last is not None and now_us - int(history.action_us[0]) < SAME_VISIT_US
-    if goes_on:
-        mixed = _GOING_ON * after_last + (1 - _GOING_ON) * by_item[0]
+    if leaning.last is None:
+        onward, beyond, most_beyond = moves.arriving, floats(np.zeros(len(items))), 0.0
     else:
-        mixed = _OWN * by_item[0] + (1 - _OWN) * moves.arriving[group] * share
-    return floats(np.stack([*by_group, *by_item, after_last, mixed, mixed / max(mixed.max(initial=0), 1e-9)]))
+        onward = moves.left[leaning.last] * moves.onward[moves.group[leaning.last]]
+        beyond = moves.beyond_groups(leaning.last, items)
+        most_beyond = float(moves.next.score[leaning.last, 0])
+    if goes_on:
+        groups, weight = _GOING_ON * onward + (1 - _GOING_ON) * leaning.account, _GOING_ON
+    else:
+        groups, weight = _OWN * leaning.account + (1 - _OWN) * moves.arriving, 0.0
+    mixed = groups[group] * share + weight * beyond
+    best = max(float((groups * parts.snapshot.best_share()).max()), weight * most_beyond)
+    after_last = onward[group] * share + beyond
+    return floats(np.stack([*by_group, onward[group], *by_item, after_last, mixed, mixed / best]))

@@ -37,11 +37,9 @@ class Moves:
     left: Floats
     """Of each item the share of its moves that groups tell."""
 
-    def after_item(self, item: int, candidates: Codes, share: Floats) -> Floats:
-        """Of each candidate the chance that it follows the item; `share` is of candidates within their groups."""
-        beyond = self.next.block(np.array([item], np.int32), candidates)[0]
-        of_group = self.onward[self.group[item], self.group[candidates]] * share
-        return floats(beyond + self.left[item] * of_group)
+    def beyond_groups(self, item: int, candidates: Codes) -> Floats:
+        """Of each candidate by how much it follows the item more often than their groups tell."""
+        return floats(self.next.block(np.array([item], np.int32), candidates)[0])
 
 
 def fit_moves(actions: ActionTable, vectors: Floats, threads: int) -> Moves:

@@ -45,6 +45,12 @@ class Snapshot:
     group_starts: Places
     """Where each group begins in `by_group`, and, one longer, where the last one ends."""
 
+    def best_share(self) -> Floats:
+        """Of each group its best item's share; 0 in a group without items."""
+        starts = self.group_starts
+        best = self.by_group[np.minimum(starts[:-1], len(self.by_group) - 1)]
+        return np.where(starts[:-1] < starts[1:], self.share_of_group(best), 0)
+
     def share_of_group(self, items: Codes) -> Floats:
         """The chance of each item when its group is turned to."""
         share: Floats = self.features[items, ITEM_FEATURES.index("item_share_of_group")]

@@ -75,8 +75,7 @@ def ranking_set(
 ) -> RankingSet:
     """Questions at these places; those that no source answered are left out.
 
-    The parts know nothing of these actions, the counts are of the night before, the history is of before. Features
-    are of all candidates, since some compare a candidate with the others, and then of those that are learned from.
+    The parts know nothing of these actions, the counts are of the night before, the history is of before.
     """
     random = np.random.default_rng(settings.seed)
     blocks: list[Floats] = []
@@ -92,8 +91,8 @@ def ranking_set(
         if not relevant.any():
             continue
         chosen = _sample(random, relevant, settings.negatives)
-        rows = features(parts, actions.kinds, asked.history, candidates, asked.now_us, preferred=preferred)
-        blocks.append(rows[chosen])
+        kept = candidates.only(chosen)
+        blocks.append(features(parts, actions.kinds, asked.history, kept, asked.now_us, preferred=preferred))
         relevances.append(relevant[chosen].astype(np.float32))
     return RankingSet(
         np.concatenate(blocks) if blocks else np.zeros((0, len(NAMES)), np.float32),

@@ -24,6 +24,7 @@ def test_shares_of_groups_are_shares(shop: Shop) -> None:
         own = snapshot.by_group[snapshot.group_starts[group] : snapshot.group_starts[group + 1]]
         assert (moves.group[own] == group).all()
         assert (np.diff(share[own]) <= 0).all()
+        assert snapshot.best_share()[group] == (share[own[0]] if len(own) else 0)
 
 
 def test_groups_are_of_one_taste_for_the_most_part(shop: Shop) -> None:
@@ -46,11 +47,10 @@ def test_the_planted_companion_stands_out_from_its_group(shop: Shop) -> None:
     assert found.mean() > 0.8
 
 
-def test_chances_after_an_item_add_up(shop: Shop) -> None:
-    moves, snapshot = shop.model.parts.moves, shop.model.parts.snapshot
+def test_what_groups_tell_and_what_is_beyond_them_add_up(shop: Shop) -> None:
+    moves = shop.model.parts.moves
     items = np.arange(len(shop.items), dtype=np.int32)
-    share = snapshot.share_of_group(items)
-    sums = [moves.after_item(item, items, share).sum() for item in range(0, len(items), 9)]
+    sums = [moves.left[item] + moves.beyond_groups(item, items).sum() for item in range(0, len(items), 9)]
     assert_allclose(sums, 1, atol=0.05)
 
 

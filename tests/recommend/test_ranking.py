@@ -68,7 +68,7 @@ def test_the_same_data_trains_the_same_ranker(shop: Shop) -> None:
 
 
 def test_what_is_learned_from_is_what_answers_are_ranked_by(shop: Shop) -> None:
-    """Features that compare a candidate with the others are of all candidates, also where few of them are kept."""
+    """Also where few of the candidates are learned from."""
     places = shop.split.places[:12].tolist()
     settings = replace(SETTINGS, negatives=5, newcomers=0.0)
     nights = Nights(shop.model.parts, shop.split.known)
