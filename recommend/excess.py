@@ -14,8 +14,8 @@ from scipy.special import gammaln
 
 from recommend.arrays import Floats, floats
 
-_FITTED_ON = 50_000
-_ITERATIONS = 300
+_FITTED_ON = 8_000
+_ITERATIONS = 200
 _BEGIN = (np.log(2.0), np.log(0.1), np.log(20.0), np.log(20.0), -4.0)
 
 _Doubles: TypeAlias = NDArray[np.float64]
