@@ -22,6 +22,13 @@ _T = TypeVar("_T")
 
 _MOST_LISTED = 1_000
 _METRICS = {"ctr": "ctr", "conversion": "conversion", "revenue": "revenue_per_account"}
+_COUNTS = ("accounts", "answers", "fallbacks", "clicks", "purchases", "attributed_purchases")
+_AMOUNTS = ("revenue", "attributed_revenue")
+_ESTIMATES = {
+    "ctr": "clicks an answer",
+    "conversion": "conversion",
+    "revenue_per_account": "revenue an account",
+}
 
 Name = Annotated[str, typer.Argument(help="The experiment's name.")]
 Percent = Annotated[int, typer.Argument(min=1, max=PERCENT, help="Percent of all accounts.")]
@@ -125,15 +132,16 @@ def _list_table(found: list[Experiment]) -> Table:
 
 def _print_figures(found: Mapping[str, Any]) -> None:
     console.print(f"{found['name']} is {found['state']}, on {found['rollout']} % of the accounts", highlight=False)
-    counted = ("accounts", "answers", "fallbacks", "clicks", "purchases", "attributed_purchases")
-    names = (name.replace("attributed_purchases", "of answers") for name in counted)
-    table = Table("arm", *names, "clicks an answer", "conversion", "revenue")
-    for arm in found["arms"]:
-        counts = [f"{arm[name]:,}" for name in counted]
-        estimates = [_estimate(arm[name], share=name != "revenue_per_account") for name in _METRICS.values()]
-        table.add_row(arm["name"], *counts, *estimates)
+    arms = found["arms"]
+    table = Table("", *(arm["name"] for arm in arms))  # a column an arm: there are more figures than arms
+    for name in _COUNTS:
+        table.add_row(name.replace("_", " "), *(f"{arm[name]:,}" for arm in arms))
+    for name in _AMOUNTS:
+        table.add_row(name.replace("_", " "), *(f"{arm[name]:,.2f}" for arm in arms))
+    for name, label in _ESTIMATES.items():
+        table.add_row(label, *(_estimate(arm[name], share=name != "revenue_per_account") for arm in arms))
     console.print(table)
-    for arm in found["arms"]:
+    for arm in arms:
         if arm["against_control"] is not None:
             _print_comparison(arm["name"], arm["against_control"], found)
     shares = found["shares"]

@@ -86,7 +86,15 @@ async def test_from_a_plan_to_its_figures(stack: Stack, http: httpx.AsyncClient,
     assert json.loads(await footfall_says(stack, "experiments", "show", name, "--json")) == found
     shown = await footfall_says(stack, "experiments", "show", name)
     assert "new: better; conversion +0.35" in shown
+    rows = {cells[1].strip(): [one.strip() for one in cells[2:-1]] for cells in _cells(shown)}
+    assert rows["accounts"] == ["200", "200"]
+    assert rows["attributed revenue"] == ["500.00", "2,250.00"]
+    assert [one.split(" ")[0] for one in rows["conversion"]] == ["10.00%", "45.00%"]
     assert "trust" not in shown
+
+
+def _cells(table: str) -> list[list[str]]:
+    return [line.split("│") for line in table.splitlines() if line.startswith("│")]
 
 
 async def test_wrong_shares_are_said_loudly(
