@@ -6,11 +6,12 @@ for a while, should an earlier answer still turn up.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from operator import attrgetter
+from typing import TypeVar
 
 import msgspec
 
@@ -116,19 +117,27 @@ class AccountCount:
     """Outcomes of before `exposed_at`, oldest first."""
 
 
-class _Known(msgspec.Struct):
-    """The keys of metadata that matter here; the front door has checked them."""
+class _OfOutcome(msgspec.Struct):
+    """The keys of an outcome's metadata that matter here; the front door has checked them."""
 
     recommendation_id: str | None = None
-    rung: str | None = None
-    model_version: str | None = None
     price: Decimal | None = None
     quantity: int = 1
     currency: str | None = None
+
+
+class _OfExposure(msgspec.Struct):
+    """Likewise of an exposure's. In an outcome's these names are the shop's own, and may be of any type."""
+
     experiments: dict[str, str] = {}
+    rung: str | None = None
+    model_version: str | None = None
 
 
-_decode_known = msgspec.json.Decoder(_Known).decode
+_decode_outcome = msgspec.json.Decoder(_OfOutcome).decode
+_decode_exposure = msgspec.json.Decoder(_OfExposure).decode
+
+_T = TypeVar("_T")
 
 
 def touches_of(
@@ -149,16 +158,18 @@ def touches_of(
 
 def _is_of_an_answer(one: Interaction) -> bool:
     """Whether it came from an answer. Most interactions did not, and are not worth being parsed."""
-    return one.metadata is not None and "recommendation_id" in one.metadata and bool(_known(one).recommendation_id)
+    return (
+        one.metadata is not None and "recommendation_id" in one.metadata and bool(_of_outcome(one).recommendation_id)
+    )
 
 
 def _exposure(one: Interaction) -> Exposure:
-    known = _known(one)
+    known = _read(one, _decode_exposure, _OfExposure)
     return Exposure(one.occurred_at, known.experiments, known.rung, known.model_version)
 
 
 def _purchase(one: Interaction) -> Outcome:
-    known = _known(one)
+    known = _of_outcome(one)
     amount = None
     if known.price is not None and known.price.is_finite():
         exact = known.price * known.quantity
@@ -167,13 +178,17 @@ def _purchase(one: Interaction) -> Outcome:
     return Outcome(one.occurred_at, 0, 1, amount, known.currency, bool(known.recommendation_id))
 
 
-def _known(one: Interaction) -> _Known:
+def _of_outcome(one: Interaction) -> _OfOutcome:
+    return _read(one, _decode_outcome, _OfOutcome)
+
+
+def _read(one: Interaction, decode: Callable[[str], _T], nothing: Callable[[], _T]) -> _T:
     if one.metadata is None:
-        return _Known()
+        return nothing()
     try:
-        return _decode_known(one.metadata)
+        return decode(one.metadata)
     except msgspec.DecodeError:
-        return _Known()
+        return nothing()
 
 
 def in_currency(outcome: Outcome, currency: str | None) -> Outcome:

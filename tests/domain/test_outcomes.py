@@ -62,6 +62,7 @@ def _with_metadata(metadata: str | None, **fields: Any) -> Interaction:
         ("purchase", '{"price":"1000000000.01"}', _purchase(7, None)),
         ("purchase", '{"recommendation_id":"r","price":"2"}', _purchase(7, 2_000_000, attributed=True)),
         ("purchase", '{"recommendation_id":"","price":"2"}', _purchase(7, 2_000_000)),
+        ("purchase", '{"price":2,"rung":1,"model_version":3,"experiments":"none"}', _purchase(7, 2_000_000)),
         ("purchase", '{"price":"NaN"}', _purchase(7, None)),
         ("purchase", '{"price":[1]}', _purchase(7, None)),
     ],
