@@ -47,10 +47,10 @@ def _figure(one: ModelVersion, name: str) -> str:
 async def activate(settings: Settings, console: Console, version: str, reason: str) -> None:
     async with open_pool(settings, "footfall models", _POOL_SIZE) as pool:
         await ModelRegistry(pool).activate(version, reason)
-    console.print(f"model {version} answers now", highlight=False)
+    console.print(f"model {version} is the current one now", highlight=False)
 
 
 async def roll_back_model(settings: Settings, console: Console, reason: str) -> None:
     async with open_pool(settings, "footfall models", _POOL_SIZE) as pool:
         before = await ModelRegistry(pool).roll_back(reason)
-    console.print(f"model {before.version} answers now", highlight=False)
+    console.print(f"model {before.version} is the current one now", highlight=False)

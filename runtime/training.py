@@ -161,7 +161,7 @@ def _step_line(one: StepDone) -> str:
 def _tell_end(console: Console, done: Registered) -> None:
     if done.state == "current":
         before = f", in place of {done.before}" if done.before else ""
-        console.print(f"model {done.version} answers now{before}", highlight=False)
+        console.print(f"model {done.version} is the current one now{before}", highlight=False)
     else:
         console.print(f"model {done.version} is {done.state}: {done.reason}", highlight=False, markup=False)
 

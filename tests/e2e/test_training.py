@@ -199,7 +199,7 @@ async def test_ctrl_c_leaves_the_training_going_and_another_terminal_follows_it(
     assert followed.code == 0, (followed.out, followed.err)
     for step in STEPS:
         assert step in followed.out
-    assert f"model {version} answers now" in followed.out
+    assert f"model {version} is the current one now" in followed.out
 
 
 async def test_models_are_listed_switched_and_taken_back(trained: Trained) -> None:
@@ -210,7 +210,9 @@ async def test_models_are_listed_switched_and_taken_back(trained: Trained) -> No
     listed = await footfall_says(trained.stack, "models", "list")
     assert new in listed
     assert "retired" in listed
-    assert f"model {old} answers now" in await footfall_says(trained.stack, "models", "rollback", "--reason", "worse")
+    assert f"model {old} is the current one now" in await footfall_says(
+        trained.stack, "models", "rollback", "--reason", "worse"
+    )
     reasons = {
         one["version"]: (one["state"], one["reason"])
         for one in (await footfall(trained.stack, "models", "list", "--json")).json["models"]
