@@ -90,7 +90,10 @@ class Precompute:
             return done
 
     async def _make(self, accounts: Sequence[str]) -> PrecomputeResult:
-        """Asks for these accounts and keeps the answers. One that gets none does not keep the others from theirs."""
+        """Asks for these accounts and keeps the answers. One that gets none does not keep the others from theirs.
+
+        If none gets one, the recommender is gone; of a single account nobody knows, and it is left out tonight.
+        """
         turns = asyncio.Semaphore(_ASKED_AT_ONCE)
         failures: list[TransientError] = []
 
@@ -103,7 +106,7 @@ class Precompute:
                     return None
 
         answers = zip(accounts, await asyncio.gather(*map(ask, accounts)), strict=True)
-        if len(failures) == len(accounts):
+        if len(failures) == len(accounts) > 1:
             raise failures[-1]
         made = {account_id: one for account_id, one in answers if one and one.rung in _MADE and one.items}
         if made:

@@ -138,6 +138,16 @@ async def test_an_account_without_an_answer_does_not_keep_the_others_from_theirs
     assert done == PrecomputeResult(1, len(_ACCOUNTS) - 2, 2)
 
 
+async def test_nor_does_the_last_one_alone_keep_the_night_from_its_end(
+    precompute: Precompute, recommender: Recommender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt would end there."""
+    monkeypatch.setattr(module, "_A_GO", len(_ACCOUNTS) - 1)
+    recommender.fails = lambda account: account == _ACCOUNTS[-1]
+    done = await ActivityEnvironment().run(precompute.precompute, _work())
+    assert done == PrecomputeResult(1, len(_ACCOUNTS) - 2, 2)
+
+
 async def test_the_plan_drops_what_is_out_of_date(precompute: Precompute, pool: Pool) -> None:
     await _with_model(pool)
     await ActivityEnvironment().run(precompute.precompute, _work())
