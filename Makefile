@@ -51,6 +51,7 @@ bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Ja
 	$(PYTHON) -m bench.experiments --out docs/performance
 	$(PYTHON) -m bench.recommendations --out docs/performance
 	$(PYTHON) -m bench.recommendation_scale --out docs/performance
+	$(PYTHON) -m bench.recommend_quality --out docs/performance
 # By hand, on a machine that does nothing else for an hour and some minutes: python -m bench.soak --out docs/performance
 
 bench-quick: $(INSTALLED) ## Footfall beside others, once and shortly (two minutes; npm); writes nothing

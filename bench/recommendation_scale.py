@@ -31,6 +31,7 @@ from recommend.answer import Request
 from recommend.arrays import Codes, Floats, floats
 from recommend.catalog import catalog_ids, read_items
 from recommend.index import InvertedFile
+from recommend.linear import Linear
 from recommend.model import Model
 from recommend.neighbours import Lists
 from recommend.parts import Parts
@@ -139,6 +140,7 @@ def _scaled(parts: Parts, place: Codes, random: np.random.Generator) -> dict[str
         "moves": _replaced(
             parts.moves, group=parts.moves.group[place], next=lists(parts.moves.next), left=parts.moves.left[place]
         ),
+        "linear": Linear(np.zeros((0, 0), np.float32)),  # A large catalog has none.
         "snapshot": _replaced(
             parts.snapshot,
             features=parts.snapshot.features[place],

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import inv
 from scipy.sparse import csr_matrix
 
 from recommend.actions import ActionTable
-from recommend.arrays import DAY_US, Codes, Floats, Places, floats
+from recommend.arrays import DAY_US, Codes, Floats, Places
 from recommend.embeddings import EmbeddingSettings, fit_embeddings
 from recommend.evaluation import evaluate, last_new_items
+from recommend.linear import linear_weights, pairs
 from recommend.neighbours import Lists, cosine_lists
 from recommend.questions import known_items
 
@@ -67,12 +67,7 @@ def _most_nearest(actions: ActionTable, shrink: float) -> Lists:
 
 def ease(actions: ActionTable, *, regularization: float) -> Scorer:
     """Steck 2019: the linear item-to-item model without self-likeness, in closed form."""
-    matrix = pairs(actions)
-    gram = np.asarray((matrix.T @ matrix).todense(), np.float32)
-    gram[np.diag_indices_from(gram)] += regularization
-    inverse = floats(inv(gram, overwrite_a=True, check_finite=False, assume_a="pos"))
-    weights = inverse / -np.diag(inverse)
-    weights[np.diag_indices_from(weights)] = 0
+    weights = linear_weights(pairs(actions), regularization)
     return lambda histories: np.asarray(_rows(histories, len(weights)) @ weights, np.float32)
 
 
@@ -106,16 +101,6 @@ BASELINES: Sequence[Baseline] = (
     Baseline("EASE", _grid(regularization=(50, 200, 800)), ease),
     Baseline("ALS", _grid(factors=(64, 128), regularization=(0.05,), alpha=(1, 10, 40)), als),
 )
-
-
-def pairs(actions: ActionTable) -> "csr_matrix[np.float32]":
-    """Account by item: 1 where the account dealt with the item."""
-    kept = actions.only(actions.kinds.interest[actions.kind] > 0)
-    shape = (len(kept.account_ids), len(kept.item_ids))
-    matrix = csr_matrix((np.ones(len(kept), np.float32), (kept.account, kept.item)), shape)
-    matrix.sum_duplicates()
-    matrix.data[:] = 1
-    return matrix
 
 
 def tuned(

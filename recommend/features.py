@@ -1,6 +1,6 @@
 """The features that candidates are ranked by, each with a name.
 
-Seven kinds of likeness between the account's items and the candidates are each a matrix, an item of the account by a
+Eight kinds of likeness between the account's items and the candidates are each a matrix, an item of the account by a
 candidate, and are all summed up in the same ways; the rest is said of the item, of the account and its present
 visit, or of what the account did with this very candidate. Nothing is read but the parts, which know nothing from
 their moment on, and the history, which ends before `now_us`.
@@ -24,6 +24,7 @@ _LIKENESSES: Mapping[str, Callable[[Parts, Codes, Codes], Floats]] = {
     "together": lambda parts, anchors, items: parts.together.block(anchors, items),
     "then": lambda parts, anchors, items: parts.then.block(anchors, items),
     "transition": lambda parts, anchors, items: _products(parts.transitions, anchors, items),
+    "linear": lambda parts, anchors, items: parts.linear.block(anchors, items),
     "embedding": lambda parts, anchors, items: _cosines(parts.embeddings.item_factors, anchors, items),
     "content": lambda parts, anchors, items: (
         floats(parts.content.item_vectors[anchors]) @ floats(parts.content.item_vectors[items]).T

@@ -24,6 +24,7 @@ from recommend.embeddings import Embeddings, Transitions
 from recommend.features import NAMES
 from recommend.index import Exact, InvertedFile, LackingIndex, NearestItems
 from recommend.kinds import Kinds
+from recommend.linear import Linear
 from recommend.moves import Moves
 from recommend.neighbours import Lists
 from recommend.parts import Parts
@@ -144,6 +145,7 @@ def _arrays(model: Model) -> dict[str, NDArray[Any]]:
         "then_score": parts.then.score,
         "transition_leading": parts.transitions.leading,
         "transition_following": parts.transitions.following,
+        "linear": parts.linear.weights,
         "group": parts.moves.group,
         "onward": parts.moves.onward,
         "arriving": parts.moves.arriving,
@@ -222,6 +224,7 @@ def _assembled(folder: Path, described: Mapping[str, Any], ids: Sequence[str]) -
             Lists(load("next_item"), load("next_score")),
             load("left"),
         ),
+        Linear(load("linear")),
         Content(load("content_vectors"), load("content_rarity"), load("content_directions")),
         Snapshot(
             described["moment_us"],

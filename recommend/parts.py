@@ -10,6 +10,7 @@ from recommend.catalog import ItemTable
 from recommend.content import Content, fit_content
 from recommend.embeddings import Embeddings, EmbeddingSettings, Transitions, fit_embeddings, fit_transitions
 from recommend.index import NearestItems, nearest_items
+from recommend.linear import Linear, fit_linear
 from recommend.moves import Moves, fit_moves
 from recommend.neighbours import Lists, count_moves, fit_then, fit_together
 from recommend.popular import Snapshot, snapshot
@@ -23,6 +24,8 @@ class PartSettings:
     half_life_days: float = 60.0
     tempering: float = 0.3
     content_dimensions: int = 64
+    regularization: float = 200.0
+    """Of the linear model of small catalogs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +36,7 @@ class Parts:
     then: Lists
     transitions: Transitions
     moves: Moves
+    linear: Linear
     content: Content
     snapshot: Snapshot
     by_embedding: NearestItems
@@ -58,6 +62,7 @@ def fit_parts(actions: ActionTable, items: ItemTable, moment_us: int, settings: 
         fit_then(counts, settings.list_length, settings.tempering),
         fit_transitions(counts, settings.transitions, threads),
         moves,
+        fit_linear(actions, settings.regularization),
         content,
         snapshot(actions, items, moves.group, moment_us),
         nearest_items(embeddings.item_factors, threads),

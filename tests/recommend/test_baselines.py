@@ -5,8 +5,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from recommend.arrays import Codes, floats
-from recommend.baselines import BASELINES, als, asking, ease, item_knn, item_knn_last, pairs, popularity, tuned
+from recommend.baselines import BASELINES, als, asking, ease, item_knn, item_knn_last, popularity, tuned
 from recommend.evaluation import evaluate
+from recommend.linear import pairs
 from recommend.questions import known_items
 from tests.recommend.conftest import Shop
 from tests.recommend.test_neighbours import actions_of

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from domain.event_types import load_event_weights
 from recommend.actions import ActionTable, read_actions
 from recommend.arrays import NONE
-from recommend.baselines import pairs
+from recommend.linear import pairs
 from recommend.neighbours import Lists, cosine_lists, count_moves, fit_then, fit_together
 
 
