@@ -15,13 +15,14 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
+from uuid import UUID
 
 import numpy as np
 import typer
 
 from activities.count_experiments import CountExperiments
 from activities.fan_out import Resources
-from api.assignments import exposure
+from api.assignments import Assignments, Exposures, exposure
 from bench.machine import describe_hardware
 from bench.simulated import ONCE, STEADY, USUAL, Arm, Look, looks, naive_p_value, p_value
 from bench.table import Table, write_page
@@ -33,7 +34,11 @@ from domain.interaction import Interaction
 from domain.outcomes import EXPOSURE, PURCHASE
 from domain.recommendations import Answer
 from domain.week import date_of, day_of
-from intake.ledger import LedgerPartitions, now_us
+from intake.backlog import Backlog
+from intake.commit import GroupCommit
+from intake.dispatch import Dispatcher
+from intake.late import LateEvents
+from intake.ledger import LedgerDays, LedgerPartitions, now_us
 from intake.log import IntakeLog, IntakeRow, NewInteraction
 from migrations.runner import migrate_postgres
 from recommend.experiments import assign
@@ -62,6 +67,8 @@ _SOLD: tuple[Metric, ...] = ("conversion", "revenue")
 _WELCH = "by Welch's test"
 
 _EVENTS, _BATCHES, _ACCOUNTS = 10_000, 5, 20_000
+_AT_ONCE = 8
+_ANSWER = Answer("ranked", [], "20261121-020000")
 _KINDS = {EXPOSURE: 0.20, "click": 0.03, PURCHASE: 0.03, "view": 0.74}
 
 
@@ -135,6 +142,35 @@ async def measure_counting(url: str) -> Table:
     return table
 
 
+async def measure_recording(url: str) -> Table:
+    """What an answer in experiments costs the API beside others: to find the arms, and the exposure behind it."""
+    table = Table()
+    async with create_pool(url, name="bench", size=2, timeout_s=60) as pool:
+        store, log = ExperimentStore(pool), IntakeLog(pool)
+        assignments = Assignments(store)
+        await assignments.refresh()
+        started = time.process_time()
+        arms = [assignments.assign(f"account {number}") for number in range(_ACCOUNTS)]
+        table.add("an account's arms in 3 experiments: µs", (time.process_time() - started) / _ACCOUNTS * 1e6)
+        dispatcher = Dispatcher(_leave, max_events=_EVENTS, max_age_s=0.25, pace_s=0.1, give_up_s=60)
+        commit = GroupCommit(log, dispatcher, LateEvents(pool, PostgresBlockStore(pool), 7), max_events=2_000)
+        exposures = Exposures(commit, Backlog(log, limit_events=10**9), LedgerDays(7))
+        started = time.process_time()
+        for number, assigned in enumerate(arms):
+            exposures.record(f"account {number}", str(new_id()), "homepage", assigned, _ANSWER)
+            if number % _AT_ONCE == 0:
+                await exposures.drain()
+        await exposures.drain()
+        each = (time.process_time() - started) / _ACCOUNTS
+        table.add(f"an exposure, {_AT_ONCE} at once: µs of the API's processor time", each * 1e6)
+        await dispatcher.drain()
+    return table
+
+
+async def _leave(_batch_id: UUID, _events: int) -> None:
+    """Nobody carries the batches."""
+
+
 async def _median(
     apply: Callable[[Sequence[IntakeRow]], Awaitable[object]],
     log: IntakeLog,
@@ -165,8 +201,7 @@ def _one(picker: random.Random, experiments: list[Experiment]) -> Interaction:
     account = f"account {picker.randrange(_ACCOUNTS)}"
     (kind,) = picker.choices(list(_KINDS), list(_KINDS.values()))
     if kind == EXPOSURE:
-        answer = Answer("ranked", [], "20261121-020000")
-        return exposure(account, "r1", "homepage", assign(experiments, account), now_us(), answer)
+        return exposure(account, "r1", "homepage", assign(experiments, account), now_us(), _ANSWER)
     metadata = {"click": '{"recommendation_id":"r1"}', PURCHASE: '{"price":"12.50"}'}.get(kind)
     event_type = "view" if kind == "click" else kind
     return Interaction(new_id_bytes(), account, event_type, "Product", "p1", now_us(), metadata=metadata)
@@ -182,8 +217,9 @@ def main(
         postgres = EmbeddedPostgres(Path(folder) / "postgres", Path(folder) / "logs")
         postgres.start()
         counting = asyncio.run(measure_counting(postgres.url))
+        recording = asyncio.run(measure_recording(postgres.url))
         postgres.stop()
-    tables = {"Counting": counting}
+    tables = {"Recording": recording, "Counting": counting}
     if not counting_only:
         same = f"Arms that do not differ, {runs:,} experiments looked at daily for 60 days"
         different = "An arm that buys more, the usual accounts"
