@@ -10,6 +10,7 @@ import asyncio
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import cycle
@@ -195,8 +196,8 @@ async def _clicks(house: House, table: Table, count: int) -> None:
     async with httpx.AsyncClient(base_url=house.stack.url, timeout=30) as http:
         for account_id in picker.sample(house.accounts, count):
             last, before = await _answer(http, account_id)
-            shown = {categories[one] for one in before}
-            clicked = next(one for one in iter(lambda: picker.choice(items), "") if categories[one] not in shown)
+            shown = Counter(categories[one] for one in before)
+            clicked = min(picker.sample(items, 20), key=lambda one: shown[categories[one]])
             event = {
                 "account_id": account_id,
                 "event_type": "view",
