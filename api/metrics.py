@@ -1,18 +1,15 @@
 """What the front door counts; GET /metrics has it as Prometheus text."""
 
-import os
-
 from fastapi import APIRouter, Request, Response
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
-    REGISTRY,
-    CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
     generate_latest,
-    multiprocess,
 )
+
+from api.registry import registry
 
 ACCEPTED = Counter("footfall_interactions_accepted", "Interactions accepted.")
 DUPLICATES = Counter("footfall_interactions_duplicate", "Interactions that were known already.")
@@ -44,13 +41,4 @@ async def metrics(request: Request) -> Response:
     backlog = request.state.services.backlog
     BACKLOG_EVENTS.set(backlog.events)
     BACKLOG_AGE_SECONDS.set(backlog.oldest_age_s())
-    return Response(generate_latest(_registry()), media_type=CONTENT_TYPE_LATEST)
-
-
-def _registry() -> CollectorRegistry:
-    """With several API processes: what all of them counted, those that ended included."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    together = CollectorRegistry()
-    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
-    return together
+    return Response(generate_latest(registry()), media_type=CONTENT_TYPE_LATEST)

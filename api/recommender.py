@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from api.registry import registry
 from domain.errors import FootfallError, TransientError
 from domain.recommendations import Ask
 from serving.client import MEDIA_TYPE, PATH
@@ -42,7 +43,7 @@ async def live(_request: Request) -> Response:
 
 
 async def metrics(_request: Request) -> Response:
-    return Response(generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def create_recommender(lifespan: Callable[[Starlette], AbstractAsyncContextManager[RecommenderState]]) -> Starlette:

@@ -1,12 +1,13 @@
 """How soon recommendations are answered, on every rung, and how soon they follow a click.
 
-`python -m bench.recommendations [--quick] [--out FOLDER] [--shop FOLDER]`. An API, a recommender and a worker as
-processes of their own on PostgreSQL, a planted shop, 8 connections that ask for any account. Parts are taken away as
-tests/e2e/test_recommendation_rungs.py does. The shop's model is trained first, which takes minutes, and kept in
+`python -m bench.recommendations [--quick] [--out FOLDER] [--shop FOLDER]`. An API, a worker and a recommender a
+core, as processes of their own on PostgreSQL, a planted shop, 8 connections that ask for any account. Parts are taken away
+as tests/e2e/test_recommendation_rungs.py does. The shop's model is trained first, which takes minutes, and kept in
 `--shop` for the next time.
 """
 
 import asyncio
+import os
 import random
 import tempfile
 import time
@@ -162,6 +163,7 @@ def _house(shop: Shop, seconds: float) -> Iterator[House]:
         settings = {
             "FOOTFALL_RECOMMENDER_PORT": port,
             "FOOTFALL_RECOMMENDER_URL": f"http://127.0.0.1:{port}",
+            "FOOTFALL_RECOMMENDER_PROCESSES": str(os.cpu_count()),
             "FOOTFALL_LOG_LEVEL": "error",
         }
         stack = Stack(postgres.url, temporal.address, folder / "logs", settings)
@@ -240,11 +242,11 @@ def main(
         if only_make:
             return
         answers, clicks = Table(), Table()
-        with _house(made, 3 if quick else 10) as house:
+        with _house(made, 3 if quick else 6) as house:
             house.measure(Table(), "ranked", "warming up")
             _rungs(house, answers)
             house.wait_for("ranked")
-            asyncio.run(_clicks(house, clicks, 20 if quick else 200))
+            asyncio.run(_clicks(house, clicks, 20 if quick else 100))
     if out is not None:
         machine = describe_hardware(f"{accounts:,} accounts, {items:,} items, {events:,} events")
         write_page(out, "recommendations", "Recommendations", machine, {"Answers": answers, "Clicks": clicks})

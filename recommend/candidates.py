@@ -140,4 +140,8 @@ def merge(sourced: Mapping[Source, Sourced], everything: int | None = None) -> C
     rank = np.zeros((len(SOURCES), len(items)), np.float32)
     for row, place in zip(rank, found, strict=True):
         row[np.searchsorted(items, place)] = 1 / (1 + np.arange(len(place), dtype=np.float32))
-    return Candidates(items.astype(np.int32), rank.argmax(axis=0).astype(np.int32), rank, rank.sum(axis=0))
+    source, highest = np.zeros(len(items), np.int32), floats(rank[0])
+    for number, ranked in enumerate(rank):
+        source[ranked > highest] = number
+        highest = floats(np.maximum(highest, ranked))
+    return Candidates(items.astype(np.int32), source, rank, rank.sum(axis=0))

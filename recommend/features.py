@@ -99,9 +99,12 @@ def _anchor_weights(history: History, now_us: int) -> Floats:
 
 
 def _cosines(factors: Floats, anchors: Codes, items: Codes) -> Floats:
-    left, right = factors[anchors].astype(np.float32), factors[items].astype(np.float32)
-    lengths = np.linalg.norm(left, axis=1)[:, None] * np.linalg.norm(right, axis=1)[None]
-    return floats((left @ right.T) / np.maximum(lengths, 1e-9))
+    return _unit(floats(factors[anchors])) @ _unit(floats(factors[items])).T
+
+
+def _unit(vectors: Floats) -> Floats:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return floats(vectors / np.maximum(lengths, 1e-9)[:, None])
 
 
 def _products(transitions: Transitions, anchors: Codes, items: Codes) -> Floats:

@@ -1,16 +1,24 @@
 """The recommender process: models, and answers by them. The API asks it and answers without it where it is gone."""
 
 import asyncio
+import os
+import signal
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 from threadpoolctl import threadpool_limits
+from uvicorn.supervisors import Multiprocess
 
 from api.recommender import RecommenderState, create_recommender
 from recommend.model import Model
 from recommend.rules import Rules
 from runtime.caches import cache_dir
+from runtime.children import die_with_parent
+from runtime.commands import connected_settings
 from runtime.connections import open_pool, open_signal_store
 from runtime.limits import allow_open_files
 from runtime.logs import set_up_logging
@@ -25,27 +33,53 @@ from store.models import ModelRegistry
 
 _NAME = "footfall recommender"
 _SHUTDOWN_S = 5
+_START_S = 60
 
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
     allow_open_files()
+    app = _app(settings)
+    if settings.recommender_processes == 1:
+        uvicorn.Server(uvicorn.Config(app, **_serving(settings))).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
+        # Read by prometheus_client where it is imported, that is in the processes started now: they count together.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        config = uvicorn.Config("runtime.recommender_process:one_of_many", factory=True, **_serving(settings))
+        Multiprocess(config, [config.bind_socket()]).run()
+
+
+def one_of_many() -> Starlette:
+    """The application of one of several processes that uvicorn runs on one socket."""
+    die_with_parent(signal.SIGKILL)
+    settings = connected_settings()
+    set_up_logging(settings.log_level)
+    return _app(settings)
+
+
+def _app(settings: Settings) -> Starlette:
     rules = load_rules(settings.rules_file)
     # Answers are made side by side: a product of small matrices that waits for a core for its second half takes
     # milliseconds in place of microseconds.
     threadpool_limits(1, "blas")
-    uvicorn.run(
-        create_recommender(lambda _app: open_engine(settings, rules)),
-        host=settings.recommender_host,
-        port=settings.recommender_port,
-        loop="uvloop",
-        http="httptools",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_SHUTDOWN_S,
-    )
+    return create_recommender(lambda _app: open_engine(settings, rules))
+
+
+def _serving(settings: Settings) -> dict[str, Any]:
+    return {
+        "host": settings.recommender_host,
+        "port": settings.recommender_port,
+        "workers": settings.recommender_processes,
+        "loop": "uvloop",
+        "http": "httptools",
+        "access_log": False,
+        "log_config": None,
+        "server_header": False,
+        "timeout_graceful_shutdown": _SHUTDOWN_S,
+        "timeout_worker_healthcheck": _START_S,
+    }
 
 
 @asynccontextmanager

@@ -142,6 +142,13 @@ class Settings(BaseSettings):
     )
     recommender_host: str = Field("127.0.0.1", description="Address that the recommender listens on.")
     recommender_port: int = Field(8001, ge=0, le=65535, description="Port of the recommender.")
+    recommender_processes: int = Field(
+        1,
+        ge=1,
+        le=128,
+        description="Processes that share the recommender's port; one uses little more than one core. They share "
+        "the model's files in memory.",
+    )
     models_url: str | None = Field(
         None,
         description="Folder of models and of their training's files, as fsspec reads it (a path, s3://…); "
