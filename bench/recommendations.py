@@ -1,9 +1,9 @@
 """How soon recommendations are answered, on every rung, and how soon they follow a click.
 
 `python -m bench.recommendations [--quick] [--out FOLDER] [--shop FOLDER]`. An API, a worker and a recommender a
-core, as processes of their own on PostgreSQL, a planted shop, 8 connections that ask for any account. Parts are taken away
-as tests/e2e/test_recommendation_rungs.py does. The shop's model is trained first, which takes minutes, and kept in
-`--shop` for the next time.
+core, as processes of their own on PostgreSQL, a planted shop, 8 connections that ask for any account. Parts are taken
+away as tests/e2e/test_recommendation_rungs.py does. The shop's model is trained first, which takes minutes, and kept
+in `--shop` for the next time.
 """
 
 import asyncio
