@@ -1,8 +1,10 @@
 """A small planted shop and a model of it, made once: nobody changes them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from domain.event_types import load_event_weights
 from recommend.actions import ActionTable, read_actions
@@ -35,6 +37,13 @@ class Shop:
     def ranker(self) -> Ranker:
         assert self.model.ranker is not None
         return self.model.ranker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """As steps of training have it: two threads of BLAS wait for each other where the cores have other work too."""
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @pytest.fixture(scope="session")
