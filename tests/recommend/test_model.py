@@ -17,6 +17,9 @@ from recommend.training import train
 from tests.recommend.conftest import SETTINGS, Shop
 from tests.recommend.test_history import signals_before
 
+_OF_SMALL_SHOPS = {"content_directions", "content_rarity", "linear"}
+"""Arrays that do not grow with the catalog, or that a large one has not."""
+
 
 def answers(shop: Shop, model: Model) -> list[object]:
     found: list[object] = []
@@ -60,9 +63,10 @@ def test_a_large_one_is_written_smaller_and_answers_nearly_the_same(
     monkeypatch.setattr(model, "_LARGE", 10)
     shop.model.to_folder(tmp_path / "small")
     whole, small = (
-        sum(file.stat().st_size for file in (tmp_path / name).glob("*.npy")) for name in ("whole", "small")
+        sum(file.stat().st_size for file in (tmp_path / name).glob("*.npy") if file.stem not in _OF_SMALL_SHOPS)
+        for name in ("whole", "small")
     )
-    assert small < 0.9 * whole  # Most of so small a shop's are the words.
+    assert small < 0.8 * whole
     read = Model.from_folder(tmp_path / "small")
     assert read.parts.embeddings.item_factors.dtype == np.float16
     same = [

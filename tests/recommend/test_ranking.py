@@ -16,7 +16,7 @@ from tests.recommend.conftest import SETTINGS, Shop
 
 
 def test_about_a_hundred_features_each_with_its_own_name() -> None:
-    assert 90 <= len(NAMES) == len(set(NAMES)) <= 130
+    assert 90 <= len(NAMES) == len(set(NAMES)) <= 150
 
 
 def scores_by(shop: Shop, places: Places, column: str | None) -> Floats:
