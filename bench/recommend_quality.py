@@ -20,6 +20,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from threadpoolctl import threadpool_limits
 
 from bench.machine import describe_hardware
 from bench.recommend_data import Observer, Shop, movielens_shop, oracle_scores, planted_shop
@@ -211,6 +212,9 @@ def main(
     settings = TrainingSettings(threads=threads)
     size = _QUICK if quick else Size(accounts, _QUESTIONS)
     tables: dict[str, Table] = {}
+    threadpool_limits(
+        1, "blas"
+    )  # As the recommender has it: products are small, and threads would wait for each other.
     if part in (None, Part.planted):
         tables |= planted(size, settings, seed)
     if part in (None, Part.costs):
