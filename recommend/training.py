@@ -45,7 +45,7 @@ class TrainingSettings:
     negatives: int = 80
     """Candidates of a question that were not acted on: drawn evenly, since whatever is drawn more often where sources
     put it high teaches that what is high is wrong."""
-    newcomers: float = 0.1
+    newcomers: float = 0.25
     """The share of questions that are asked as if the account were new, since in a log those who stayed outnumber
     those who come: it has done nothing yet, or a thing or two, and half of the time it has said what it prefers."""
     threads: int = 2
