@@ -114,7 +114,8 @@ def rank(
     candidates: Candidates,
     now_us: int,
 ) -> Floats:
-    """The chance of each candidate to be acted on next, from 0 to 1.
+    """The chance of each candidate to be acted on next, from 0 to 1. For what is to be like an item, times how like
+    it is: the likeliest next item may be anything that is popular.
 
     Raises:
         LackingRankerError: the model has no ranker.
@@ -126,7 +127,8 @@ def rank(
         return np.zeros(0, np.float32)
     preferred = _preferred(model, request)
     rows = features(model.parts, model.kinds, history, candidates, now_us, preferred=preferred)
-    return model.ranker.chance(model.ranker.score(rows))
+    chance = model.ranker.chance(model.ranker.score(rows))
+    return chance * unranked(candidates) if request.context == "similar" else chance
 
 
 def unranked(candidates: Candidates) -> Floats:
