@@ -4,10 +4,12 @@ Run it, and commit what it writes, when a workflow gets a new path. Old historie
 while a new version rolls out have them.
 """
 
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError
 
 from domain.batch import DiscardRequest
@@ -33,10 +35,18 @@ def _file(name: str, carriage: Carriage) -> Path:
     return FOLDER / f"{name}{'_local_first' if carriage.local_first else ''}.json"
 
 
+async def _record(handle: WorkflowHandle[Any, Any], file: Path) -> None:
+    """Without the folders of this machine, which stack traces name."""
+    history = (await handle.fetch_history()).to_json()
+    for folder in (sys.prefix, str(FOLDER.parents[2])):
+        history = history.replace(f"{folder}/", "")
+    file.write_text(history)
+
+
 async def test_record_all_done(carriage: Carriage) -> None:
     handle = await carriage.start()
     await handle.result()
-    _file("all_done", carriage).write_text((await handle.fetch_history()).to_json())
+    await _record(handle, _file("all_done", carriage))
 
 
 async def test_record_parked_and_replayed(carriage: Carriage) -> None:
@@ -47,10 +57,10 @@ async def test_record_parked_and_replayed(carriage: Carriage) -> None:
         assert carriage.parked
 
     await eventually(is_parked)
-    _file("parked", carriage).write_text((await handle.fetch_history()).to_json())
+    await _record(handle, _file("parked", carriage))
     await handle.execute_update(RecordInteractions.replay, [])
     await handle.result()
-    _file("parked_and_replayed", carriage).write_text((await handle.fetch_history()).to_json())
+    await _record(handle, _file("parked_and_replayed", carriage))
 
 
 async def test_record_discarded(carriage: Carriage) -> None:
@@ -63,27 +73,27 @@ async def test_record_discarded(carriage: Carriage) -> None:
     await eventually(is_parked)
     await handle.execute_update(RecordInteractions.discard, DiscardRequest("a test shop"))
     await handle.result()
-    _file("discarded", carriage).write_text((await handle.fetch_history()).to_json())
+    await _record(handle, _file("discarded", carriage))
 
 
 async def test_record_a_second_attempt(carriage: Carriage) -> None:
     carriage.popularity = Failing(1, permanent=False)
     handle = await carriage.start()
     await handle.result()
-    _file("second_attempt", carriage).write_text((await handle.fetch_history()).to_json())
+    await _record(handle, _file("second_attempt", carriage))
 
 
 async def test_record_compaction(compactor: Compactor) -> None:
     compactor.failures = 1
     handle = await compactor.start(CompactionInput(weeks_back=1))
     await handle.result()
-    (FOLDER / "compacted.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "compacted.json")
 
 
 async def test_record_rebuild(rebuilder: Rebuilder) -> None:
     handle = await rebuilder.start()
     await handle.result()
-    (FOLDER / "rebuilt.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "rebuilt.json")
 
 
 async def test_record_verification(rebuilder: Rebuilder) -> None:
@@ -95,7 +105,7 @@ async def test_record_verification(rebuilder: Rebuilder) -> None:
     await eventually(waits)
     await handle.signal(RebuildPopularity.names_read)
     await handle.result()
-    (FOLDER / "verified_and_repaired.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "verified_and_repaired.json")
 
 
 async def test_record_rebuild_that_was_cancelled(rebuilder: Rebuilder) -> None:
@@ -109,21 +119,21 @@ async def test_record_rebuild_that_was_cancelled(rebuilder: Rebuilder) -> None:
     await handle.cancel()
     with pytest.raises(WorkflowFailureError):
         await handle.result()
-    (FOLDER / "rebuild_cancelled.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "rebuild_cancelled.json")
 
 
 async def test_record_training(trainer: Trainer) -> None:
     trainer.failures = {STEPS[1]: [ApplicationError("down", type="TransientError")]}
     handle = await trainer.start(TrainInput())
     await handle.result()
-    (FOLDER / "trained.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "trained.json")
 
 
 async def test_record_training_with_too_little(trainer: Trainer) -> None:
     trainer.actions = 0
     handle = await trainer.start(TrainInput())
     await handle.result()
-    (FOLDER / "trained_on_too_little.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "trained_on_too_little.json")
 
 
 async def test_record_training_that_was_cancelled(trainer: Trainer) -> None:
@@ -137,13 +147,13 @@ async def test_record_training_that_was_cancelled(trainer: Trainer) -> None:
     await handle.cancel()
     with pytest.raises(WorkflowFailureError):
         await handle.result()
-    (FOLDER / "training_cancelled.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "training_cancelled.json")
 
 
 async def test_record_training_at_night(trainer: Trainer) -> None:
     handle = await trainer.start_tonight()
     await handle.result()
-    (FOLDER / "trained_at_night.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "trained_at_night.json")
 
 
 async def test_record_training_at_night_beside_another(trainer: Trainer) -> None:
@@ -151,7 +161,7 @@ async def test_record_training_at_night_beside_another(trainer: Trainer) -> None
     by_hand = await trainer.start(TrainInput(), WORKFLOW_ID)
     handle = await trainer.start_tonight()
     await handle.result()
-    (FOLDER / "trained_at_night_beside_another.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "trained_at_night_beside_another.json")
     trainer.goes_on.set()
     await by_hand.result()
 
@@ -160,4 +170,4 @@ async def test_record_precompute(maker: Maker) -> None:
     maker.failures = 1
     handle = await maker.start(PrecomputeInput())
     await handle.result()
-    (FOLDER / "precomputed.json").write_text((await handle.fetch_history()).to_json())
+    await _record(handle, FOLDER / "precomputed.json")
