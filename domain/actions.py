@@ -58,6 +58,11 @@ class Hidden(msgspec.Struct, frozen=True):
     not_interested: frozenset[str] = frozenset()
     bought: frozenset[str] = frozenset()
 
+    @property
+    def rejected(self) -> frozenset[str]:
+        """What its opinions rule out, whatever the rules of the shop say."""
+        return self.hidden | self.disliked | self.not_interested
+
 
 class _Known(msgspec.Struct):
     """What of metadata an action has; checked at the front door."""

@@ -62,5 +62,5 @@ _choose: Any = numba.njit(nogil=True)(_choose_one_by_one)
 
 def unwanted(hidden: Hidden, rules: Rules) -> frozenset[str]:
     """Ids that this account is not shown."""
-    opinions = hidden.hidden | hidden.disliked | hidden.not_interested | rules.blocked
-    return opinions | hidden.bought if rules.exclude_bought else opinions
+    ids = hidden.rejected | rules.blocked
+    return ids | hidden.bought if rules.exclude_bought else ids

@@ -82,7 +82,7 @@ class Ladder:
             self._signals.hidden(ask.account_id),
             self._signals.recent(ask.account_id, _SEEN if ask.exclude_seen else 1),
         )
-        unwanted = hidden.hidden | hidden.disliked | hidden.not_interested
+        unwanted = hidden.rejected
         if ask.exclude_bought:
             unwanted |= hidden.bought
         if ask.exclude_seen:
