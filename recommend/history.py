@@ -1,7 +1,7 @@
 """What one account did before a moment, as sources and features read it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,18 +38,6 @@ class History:
     def __len__(self) -> int:
         return len(self.item)
 
-    def newest(self, count: int) -> "History":
-        """Only the newest items; the actions stay all."""
-        return replace(
-            self,
-            item=self.item[:count],
-            item_us=self.item_us[:count],
-            weight=self.weight[:count],
-            interest=self.interest[:count],
-            bought=self.bought[:count],
-            in_visit=self.in_visit[:count],
-        )
-
 
 def history_before(actions: ActionTable, place: int, longest: int = LONGEST) -> History:
     """What the account of the action at `place` did before it; neither that action nor any later one."""
@@ -81,15 +69,10 @@ def history_of_signals(signals: Sequence[Action], kinds: Kinds, item_codes: Mapp
     )
 
 
-def with_newest(history: History, kinds: Kinds, item: int, now_us: int) -> History:
-    """As if the item had just been viewed, in a visit of its own unless one is under way."""
-    return history_of_arrays(
-        kinds,
-        np.concatenate([np.array([item], np.int32), history.action_item]),
-        np.concatenate([np.array([kinds.codes["view"]], np.int32), history.action_kind]),
-        np.concatenate([np.array([now_us], np.int64), history.action_us]),
-        np.full(len(history.action_item) + 1, NONE, np.int32),
-    )
+def just_viewed(kinds: Kinds, item: int, now_us: int) -> History:
+    """Of somebody who viewed this item now, and nothing else ever."""
+    codes = (np.array([item], np.int32), np.array([kinds.codes["view"]], np.int32))
+    return history_of_arrays(kinds, *codes, np.array([now_us], np.int64), np.full(1, NONE, np.int32))
 
 
 def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, session: Codes) -> History:

@@ -20,7 +20,7 @@ from recommend.arrays import NONE, Floats
 from recommend.candidates import Candidates, Source, Sourced, merge
 from recommend.exploration import new_items, woven
 from recommend.features import features
-from recommend.history import History, history_of_signals, with_newest
+from recommend.history import History, history_of_signals, just_viewed
 from recommend.model import LackingRankerError, Model
 from recommend.postprocess import diverse, fresh, unwanted
 from recommend.reasons import reasons
@@ -49,20 +49,23 @@ def recommend(
 
 
 def known_history(model: Model, request: Request, signals: Sequence[Action], now_us: int) -> History:
-    """What the model knows of the signals; where something similar is asked for, as if that were just viewed."""
-    history = history_of_signals(signals, model.kinds, model.item_codes)
-    anchor = model.item_codes.get(request.item_id) if request.context == "similar" and request.item_id else None
-    return history if anchor is None else with_newest(history, model.kinds, anchor, now_us)
+    """What the model knows of the signals. Like an item means like it to anybody: the account's own taste would draw
+    the answer away from it, so that one view of the item is all there is then.
+    """
+    if request.context == "homepage":
+        return history_of_signals(signals, model.kinds, model.item_codes)
+    anchor = model.item_codes.get(request.item_id) if request.item_id else None
+    if anchor is None:
+        return history_of_signals((), model.kinds, model.item_codes)
+    return just_viewed(model.kinds, anchor, now_us)
 
 
 def sources(model: Model, request: Request, history: History, shelf: Shelf) -> Mapping[Source, Callable[[], Sourced]]:
     """All sources, to be called in any order or side by side; similar items come only from what knows likeness."""
     parts, settings = model.parts, model.candidates
     preferred = _preferred(model, request)
-    if request.context == "similar":
-        if request.item_id not in model.item_codes:
-            return {"content": partial(find.content_like, parts, shelf.new.vector(request.item_id), settings.content)}
-        history = history.newest(1)
+    if request.context == "similar" and request.item_id not in model.item_codes:
+        return {"content": partial(find.content_like, parts, shelf.new.vector(request.item_id), settings.content)}
     likeness: dict[Source, Callable[[], Sourced]] = {
         "collaborative": partial(find.collaborative, parts, history, settings.collaborative),
         "next": partial(find.following, parts, history, settings.next),

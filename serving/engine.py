@@ -95,8 +95,7 @@ def _make(
         ask.in_stock,
         preferred,
     )
-    # Like an item means like it to anybody: the account's own taste would draw the answer away from it.
-    history = known_history(model, request, known.recent if ask.context == "homepage" else (), moment_us)
+    history = known_history(model, request, known.recent, moment_us)
     merged = merge_for(model, request, asking.ask(sources(model, request, history, shelf)))
     candidates = shown(model, request, history, known.hidden, merged, rules, shelf)
     scores, is_ranked = _scores(model, request, history, candidates, moment_us)
