@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.batch import TASK_QUEUE
@@ -28,6 +28,7 @@ from runtime.commands import console
 from runtime.connections import connected_client, open_pool
 from runtime.rebuild_report import Report
 from runtime.settings import Settings
+from runtime.workflow_failures import cause_of
 from store.rebuild import RebuildStore
 
 _POOL_SIZE = 2
@@ -142,9 +143,7 @@ async def _ended(handle: WorkflowHandle[Any, Any]) -> None:
 
 def _as_ours(error: WorkflowFailureError) -> FootfallError:
     """What made the workflow fail, in its own words."""
-    cause: BaseException | None = error.cause
-    if isinstance(cause, ActivityError):
-        cause = cause.cause
+    cause = cause_of(error)
     if isinstance(cause, CancelledError):
         return ConflictError("the rebuild was cancelled; what it had added stays, and is right")
     if isinstance(cause, ApplicationError):

@@ -13,7 +13,7 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
 )
-from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, CancelledError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.batch import TASK_QUEUE
@@ -21,6 +21,7 @@ from domain.errors import ConflictError, FootfallError
 from domain.training import PROGRESS, STEPS, TRAIN_MODEL, WORKFLOW_ID, Registered, StepDone, TrainInput, TrainProgress
 from runtime.connections import connected_client
 from runtime.settings import Settings
+from runtime.workflow_failures import cause_of
 
 _LOOK_EVERY_S = 0.5
 _PATIENCE = timedelta(seconds=2)
@@ -168,9 +169,7 @@ def _tell_end(console: Console, done: Registered) -> None:
 
 def _as_ours(error: WorkflowFailureError) -> FootfallError:
     """What made the workflow fail, in its own words."""
-    cause: BaseException | None = error.cause
-    if isinstance(cause, ActivityError):
-        cause = cause.cause
+    cause = cause_of(error)
     if isinstance(cause, CancelledError):
         return ConflictError("the training was cancelled")
     if isinstance(cause, ApplicationError):
