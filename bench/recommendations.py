@@ -21,7 +21,6 @@ from urllib.request import urlopen
 from uuid import uuid4
 
 import httpx
-import psutil
 import typer
 
 from bench.latency import Latency
@@ -37,7 +36,7 @@ from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
 from runtime.temporal_binary import find_temporal
 from runtime.temporal_server import TemporalServer
-from tests.stack import Stack
+from tests.stack import Stack, frozen
 
 _CONNECTIONS = 8
 _ANSWERS = "footfall_recommendation_answers_total"
@@ -133,18 +132,6 @@ class House:
 
 
 @contextmanager
-def _frozen(pid: int) -> Iterator[None]:
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for one in family:
-        one.suspend()
-    try:
-        yield
-    finally:
-        for one in family:
-            one.resume()
-
-
-@contextmanager
 def _house(shop: Shop, seconds: float) -> Iterator[House]:
     with data_folder() as folder, ExitStack() as servers:
         postgres = EmbeddedPostgres(folder / "postgres", folder / "logs")
@@ -179,15 +166,15 @@ def _rungs(house: House, table: Table) -> None:
     house.measure(table, "ranked", "all is well, at half of that rate", rate=most / 2)
     with house.without_ranker():
         house.measure(table, "candidates", "the ranker's file is gone")
-    with _frozen(house.pids()["postgres"]):
+    with frozen(house.pids()["postgres"]):
         house.measure(table, "defaults", "PostgreSQL, which keeps the signals, is frozen")
-    with _frozen(house.pids()["recommender"]):
+    with frozen(house.pids()["recommender"]):
         house.measure(table, "precomputed", "the recommender is frozen")
     with house.without("recommender"):
         most = house.measure(table, "precomputed", "the recommender is killed")
         house.measure(table, "precomputed", "the recommender is killed, at half of that rate", "≤ 3/", most / 2)
         house.measure(table, "popular", "… and nothing is made ahead", prefix="nobody")
-        with _frozen(house.pids()["postgres"]):
+        with frozen(house.pids()["postgres"]):
             house.measure(table, "memory", "… and PostgreSQL is frozen")
 
 

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import parse_qs, urlsplit
+
+from store.postgres import Pool, create_pool
 
 _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -64,3 +67,15 @@ async def slow_link(connect: Callable[[], Awaitable[_Streams]]) -> AsyncIterator
         link.let_go()
         link.cut()
         server.close()
+
+
+@asynccontextmanager
+async def distant_postgres(url: str, timeout_s: float) -> AsyncIterator[tuple[Pool, SlowLink]]:
+    """A pool of connections that go over a link; `url` is the embedded server's, which is at a socket."""
+    server = urlsplit(url)
+    query = parse_qs(server.query)
+    socket = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
+    async with slow_link(lambda: asyncio.open_unix_connection(socket)) as link:
+        there = f"postgresql://postgres@127.0.0.1:{link.port}{server.path}?sslmode=disable"
+        async with create_pool(there, name="distant", size=4, timeout_s=timeout_s) as pool:
+            yield pool, link

@@ -9,9 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from runtime.ports import free_port
 
@@ -81,6 +85,19 @@ class Stack:
                     log = (self.logs / "api.log").read_text()
                     raise AssertionError(f"the stack does not come up:\n{log[-3000:]}") from None
                 time.sleep(0.05)
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process and those below it stand still: connections to it are there, and nothing answers."""
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for one in family:
+        one.suspend()
+    try:
+        yield
+    finally:
+        for one in family:
+            one.resume()
 
 
 @dataclass(frozen=True)

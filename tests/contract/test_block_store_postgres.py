@@ -1,14 +1,12 @@
 """The block store on PostgreSQL keeps the contract."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from domain.week import week_of
 from store.blocks.postgres import PostgresBlockStore
-from store.postgres import Pool, create_pool
+from store.postgres import Pool
 from tests.contract.block_store import (
     DISTANT_TIMEOUT_S,
     BlockStoreContract,
@@ -21,7 +19,7 @@ from tests.contract.block_store import (
     week_ago,
 )
 from tests.factories import interaction, now_us
-from tests.slow_link import slow_link
+from tests.slow_link import distant_postgres
 
 _WEEK_US = 7 * 86_400_000_000
 
@@ -33,13 +31,8 @@ class TestPostgresBlockStore(BlockStoreContract):
 
     @pytest.fixture
     async def distant(self, database_url: str) -> AsyncIterator[Distant]:
-        server = urlsplit(database_url)
-        query = parse_qs(server.query)
-        socket = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
-        async with slow_link(lambda: asyncio.open_unix_connection(socket)) as link:
-            url = f"postgresql://postgres@127.0.0.1:{link.port}{server.path}?sslmode=disable"
-            async with create_pool(url, name="distant", size=4, timeout_s=DISTANT_TIMEOUT_S) as pool:
-                yield Distant(PostgresBlockStore(pool), link)
+        async with distant_postgres(database_url, DISTANT_TIMEOUT_S) as (pool, link):
+            yield Distant(PostgresBlockStore(pool), link)
 
     @model_test
     @any_course

@@ -1,13 +1,11 @@
 """The signal store on PostgreSQL keeps the contract."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from domain.errors import PermanentError
-from store.postgres import Pool, create_pool, transaction
+from store.postgres import Pool, transaction
 from store.signals_postgres import PostgresSignalStore
 from tests.contract.signal_store import (
     DISTANT_TIMEOUT_S,
@@ -21,7 +19,7 @@ from tests.contract.signal_store import (
     days_ago,
     model_test,
 )
-from tests.slow_link import slow_link
+from tests.slow_link import distant_postgres
 
 
 class TestPostgresSignalStore(SignalStoreContract):
@@ -31,13 +29,8 @@ class TestPostgresSignalStore(SignalStoreContract):
 
     @pytest.fixture
     async def distant(self, database_url: str) -> AsyncIterator[Distant]:
-        server = urlsplit(database_url)
-        query = parse_qs(server.query)
-        socket = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
-        async with slow_link(lambda: asyncio.open_unix_connection(socket)) as link:
-            url = f"postgresql://postgres@127.0.0.1:{link.port}{server.path}?sslmode=disable"
-            async with create_pool(url, name="distant", size=4, timeout_s=DISTANT_TIMEOUT_S) as pool:
-                yield Distant(PostgresSignalStore(pool), link)
+        async with distant_postgres(database_url, DISTANT_TIMEOUT_S) as (pool, link):
+            yield Distant(PostgresSignalStore(pool), link)
 
     @model_test
     @any_course

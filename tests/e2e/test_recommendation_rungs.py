@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from domain.actions import Action
@@ -36,7 +35,7 @@ from store.signals_redis import RedisSignalStore
 from tests.conftest import Temporal, eventually, new_namespace
 from tests.factories import now_us
 from tests.redis_server import RedisServer, redis_server
-from tests.stack import Stack
+from tests.stack import Stack, frozen
 
 _KNOWN, _UNKNOWN = "account-1", "nobody-yet"
 _VIEWED_US = now_us() - 3_600_000_000
@@ -120,19 +119,6 @@ class House:
             yield
         finally:
             self.stack.start("recommender")
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """A process and those below it stand still: connections to it are there, and nothing answers."""
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for one in family:
-        one.suspend()
-    try:
-        yield
-    finally:
-        for one in family:
-            one.resume()
 
 
 @pytest.fixture(scope="module")
