@@ -1,6 +1,8 @@
 """Actions: interactions about products as recommendations see them, and what can be known from them at a glance."""
 
 from collections.abc import Collection, Iterable
+from decimal import Decimal
+from math import isfinite
 from operator import attrgetter
 
 import msgspec
@@ -65,11 +67,11 @@ class Hidden(msgspec.Struct, frozen=True):
 
 
 class _Known(msgspec.Struct):
-    """What of metadata an action has; checked at the front door."""
+    """What of metadata an action has."""
 
     recommendation_id: str | None = None
     position: int | None = None
-    price: str | int | float | None = None
+    price: Decimal | None = None
     quantity: int | None = None
 
 
@@ -85,17 +87,12 @@ def signal_types(scored: Collection[str]) -> frozenset[str]:
 
 
 def actions_of(interactions: Iterable[Interaction]) -> list[Action]:
-    """Those about products, of whatever type, in the order given.
-
-    Raises:
-        msgspec.DecodeError: metadata that the front door does not let in.
-
-    """
+    """Those about products, of whatever type, in the order given."""
     return [_action(one) for one in interactions if one.ref_type == PRODUCT]
 
 
 def _action(one: Interaction) -> Action:
-    known = _NOTHING_KNOWN if one.metadata is None else _decode_known(one.metadata)
+    known = _known(one.metadata)
     return Action(
         one.account_id,
         one.ref_id,
@@ -105,9 +102,19 @@ def _action(one: Interaction) -> Action:
         one.session_id,
         known.recommendation_id,
         None if known.position is None else min(known.position, MOST_COUNTED),
-        None if known.price is None else float(known.price),
+        None if known.price is None or not isfinite(price := float(known.price)) else price,
         None if known.quantity is None else min(known.quantity, MOST_COUNTED),
     )
+
+
+def _known(metadata: str | None) -> _Known:
+    """Histories are older than the front door's checks of these keys: what is odd there is an action all the same."""
+    if metadata is None:
+        return _NOTHING_KNOWN
+    try:
+        return _decode_known(metadata)
+    except msgspec.DecodeError:
+        return _NOTHING_KNOWN
 
 
 def newest_first(actions: Iterable[Action]) -> list[Action]:

@@ -1,7 +1,6 @@
 """Actions: which interactions are actions, what metadata they take along, and what they say is not to be shown."""
 
 import json
-from collections.abc import Mapping
 from itertools import permutations
 
 import pytest
@@ -26,9 +25,13 @@ def test_an_interaction_about_a_product_is_an_action() -> None:
         ({"price": 12, "other": [None, {"price": 7}]}, (None, None, 12.0, None)),
         ({"position": 10**30, "quantity": 10**300}, (None, MOST_COUNTED, None, MOST_COUNTED)),
         ({}, (None, None, None, None)),
+        ("red", (None, None, None, None)),
+        ({"position": "first"}, (None, None, None, None)),
+        ({"price": "dear"}, (None, None, None, None)),
+        ({"price": "Infinity", "quantity": 1}, (None, None, None, 1)),
     ],
 )
-def test_an_action_takes_along_what_its_metadata_says(metadata: Mapping[str, object], expected: object) -> None:
+def test_an_action_takes_along_what_its_metadata_says(metadata: object, expected: object) -> None:
     (action,) = actions_of([interaction(metadata=json.dumps(metadata))])
     assert (action.recommendation_id, action.position, action.price, action.quantity) == expected
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,11 @@ from store.postgres import Pool, transaction
 from tests.factories import interaction, now_us, some_interactions
 
 WEIGHTS = load_event_weights()
-TODAY = datetime.now(UTC).date()
+
+
+def today() -> date:
+    """Asked anew by each test: the day may change between them."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def store(pool: Pool) -> PopularityStore:
 
 
 async def _add(store: PopularityStore, pool: Pool, scores: dict[str, int], *, days_ago: int = 0) -> None:
-    day = TODAY - timedelta(days=days_ago)
+    day = today() - timedelta(days=days_ago)
     async with transaction(pool) as connection:
         await store.add(
             connection, {(day, product): PopularityDelta(score=score) for product, score in scores.items()}
@@ -62,7 +66,7 @@ async def test_pages_meet_without_gap_or_overlap(store: PopularityStore, pool: P
     scores = {f"p{n:03}": n // 4 for n in range(100)}
     await _add(store, pool, scores)
     expected = sorted(scores, key=lambda product: (-scores[product], product))
-    for first_day in (None, TODAY):
+    for first_day in (None, today()):
         found: list[str] = []
         after = None
         while True:
@@ -79,10 +83,10 @@ async def test_a_window_is_of_its_days_only(store: PopularityStore, pool: Pool) 
     await _add(store, pool, {"pot": 3}, days_ago=6)
     await _add(store, pool, {"pot": 1})
     assert [one.product_id for one in await store.top(5)] == ["cup", "pot"]
-    (pot,) = await store.top_since(TODAY - timedelta(days=6), 5)
+    (pot,) = await store.top_since(today() - timedelta(days=6), 5)
     assert (pot.product_id, pot.score) == ("pot", 4)
-    await store.forget_days(TODAY - timedelta(days=7))
-    assert len(await store.top_since(TODAY - timedelta(days=30), 5)) == 1
+    await store.forget_days(today() - timedelta(days=7))
+    assert len(await store.top_since(today() - timedelta(days=30), 5)) == 1
     assert len(await store.top(5)) == 2
 
 
@@ -96,7 +100,7 @@ async def test_what_forgotten_days_had_is_kept_so_that_totals_can_be_told(store:
         GROUP BY product_id ORDER BY product_id"""
     totals = await pool.fetch("SELECT product_id, score FROM product_popularity ORDER BY product_id")
     for kept in (4, 4, 2, 0):
-        await store.forget_days(TODAY - timedelta(days=kept - 1))
+        await store.forget_days(today() - timedelta(days=kept - 1))
         assert await pool.fetchval("SELECT count(DISTINCT day) FROM product_popularity_daily") == kept
         assert await pool.fetch(both_sides) == totals
 
@@ -104,12 +108,12 @@ async def test_what_forgotten_days_had_is_kept_so_that_totals_can_be_told(store:
 async def test_a_day_that_is_forgotten_while_it_is_added_to_is_lost_on_neither_side(
     store: PopularityStore, pool: Pool
 ) -> None:
-    day = TODAY - timedelta(days=9)
+    day = today() - timedelta(days=9)
     await _add(store, pool, {"cup": 1}, days_ago=9)
 
     async def forget() -> None:
         for _ in range(20):
-            await store.forget_days(TODAY)
+            await store.forget_days(today())
 
     async def add() -> None:
         for _ in range(40):
@@ -124,5 +128,5 @@ async def test_events_land_on_the_day_on_which_they_occurred(store: PopularitySt
     events = [interaction(occurred_at=now_us() - 3 * 86_400_000_000)]
     async with transaction(pool) as connection:
         await store.add(connection, count_popularity(events, WEIGHTS))
-    assert await store.top_since(TODAY - timedelta(days=2), 5) == []
-    assert len(await store.top_since(TODAY - timedelta(days=3), 5)) == 1
+    assert await store.top_since(today() - timedelta(days=2), 5) == []
+    assert len(await store.top_since(today() - timedelta(days=3), 5)) == 1
