@@ -6,7 +6,7 @@ PYTHON  := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults check fmt lock bench bench-quick clean
+.PHONY: help up test faults fuzz check fmt lock bench bench-quick clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -23,6 +23,10 @@ faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassand
 	$(PYTHON) -m tests.faults --seeds 0-3 --cassandra --need-all
 	$(PYTHON) -m tests.faults --seeds 0-3 --redis --need-all
 	$(PYTHON) -m pytest -m long
+
+fuzz: $(INSTALLED) ## what reads bytes from outside, a minute each (SECONDS=60); findings stay as tests
+	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements-fuzz.txt
+	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 check: $(INSTALLED) ## formatting, lint, types, room rules
 	.venv/bin/ruff format --check --quiet .
@@ -60,6 +64,7 @@ bench-quick: $(INSTALLED) ## Footfall beside others, once and shortly (two minut
 lock: $(UV) ## resolve the dependencies again
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.txt
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements-fuzz.in -o requirements-fuzz.txt
 
 clean: ## remove what make made here; not the data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

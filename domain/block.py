@@ -134,7 +134,7 @@ def _read(data: bytes) -> tuple[bytes, Columns]:
     ids, codec, stored, length = _frame(data)
     try:
         return ids, decode_columns(expand(codec, stored, length))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptBlockError(str(error)) from error
 
 

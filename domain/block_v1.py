@@ -66,7 +66,7 @@ def _read(data: bytes) -> tuple[int, _Columns]:
     count, payload = frame.unpack(data)
     try:
         columns = _decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptBlockError(str(error)) from error
     if not count or len(columns.event_ids) != _ID_BYTES * count or len(columns.times) != count:
         raise CorruptBlockError(f"the columns do not hold {count} interactions")

@@ -52,7 +52,7 @@ def decode_columns(payload: bytes) -> Columns:
     """The inverse.
 
     Raises:
-        msgspec.DecodeError: these are not columns.
+        msgspec.DecodeError, UnicodeDecodeError: these are not columns.
 
     """
     return _decode(payload)

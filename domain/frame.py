@@ -85,6 +85,8 @@ def _expand(codec: int, stored: bytes, length: int) -> bytes:
     if codec != _CODEC_ZSTD:
         raise CorruptBlockError(f"unknown codec {codec}")
     try:
+        if zstandard.frame_content_size(stored) > length:  # so much memory would be taken before a byte is read
+            raise CorruptBlockError(f"the payload names a size of its own, over the {length} bytes of its header")
         return _decompressor.decompress(stored, max_output_size=max(length, 1))
     except zstandard.ZstdError as error:
         raise CorruptBlockError(f"zstd: {error}") from error

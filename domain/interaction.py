@@ -58,7 +58,7 @@ def decode_interactions(data: bytes) -> list[Interaction]:
     count, payload = frame.unpack(data)
     try:
         interactions = _decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptBlockError(f"intake row: {error}") from error
     if len(interactions) != count:
         raise CorruptBlockError(f"intake row holds {len(interactions)} interactions, its header says {count}")

@@ -134,7 +134,7 @@ def unpack(account_id: str, data: bytes) -> list[Action]:
     """
     try:
         packed = _decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PermanentError(f"signals of {account_id!r} can't be read: {error}") from error
     return [
         Action(

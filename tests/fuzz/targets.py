@@ -1,0 +1,112 @@
+"""What is fuzzed: a function a reader, which raises where it does what it never may.
+
+A reader may refuse bytes with its own error. What it takes has to hold: it goes on its way as in the product.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+import msgspec
+
+from api.bodies import Body
+from api.catalog import ITEMS, PROFILES
+from api.cursors import read_cursor, write_cursor
+from api.feedback import FEEDBACK
+from api.parsing import INTERACTIONS
+from api.problems import Problem
+from api.stamping import Stamp, stamp
+from domain.actions import actions_of
+from domain.block import decode_block, encode_block, event_ids, time_span
+from domain.errors import CorruptBlockError
+from domain.interaction import decode_interactions, encode_interactions
+from domain.outcomes import touches_of
+from intake.ledger import LedgerDays
+
+_NOW_US = 1_795_000_000_000_000
+_DAYS = LedgerDays(7)
+_STAMP = Stamp(_NOW_US, "key", "agent", "127.0.0.1")
+_ACCOUNT = "alice"
+
+
+def interactions_body(data: bytes) -> None:
+    """What POST /interaction takes can be kept, read back equal, and read by every fan-out."""
+    with suppress(Problem):
+        taken = [
+            stamp(one, index, _STAMP, _DAYS).interaction for index, one in INTERACTIONS.parse(data, _NOW_US).valid
+        ]
+        assert decode_interactions(encode_interactions(taken)) == taken
+        actions_of(taken)
+        touches_of(taken)
+        for one in taken:
+            assert decode_block(encode_block([one]), one.account_id) == [one]
+
+
+def _other_body(body: Body) -> Callable[[bytes], None]:  # type: ignore[type-arg]
+    def target(data: bytes) -> None:
+        with suppress(Problem):
+            body.parse(data, _NOW_US)
+
+    return target
+
+
+def block(data: bytes) -> None:
+    """A block of version 2 whose checksum is right: else nearly nothing would come past that."""
+    if data:
+        codec, rest = data[:1], data[1:]
+        checksum = zlib.crc32(rest, zlib.crc32(b"\2" + codec))
+        _read_block(b"\2" + codec + struct.pack("<I", checksum) + rest)
+
+
+def block_v1(data: bytes) -> None:
+    """Likewise of version 1."""
+    head, rest = data[:9].ljust(9, b"\0"), data[9:]
+    checksum = zlib.crc32(rest, zlib.crc32(b"\1" + head))
+    _read_block(b"\1" + head + struct.pack("<I", checksum) + rest)
+
+
+def block_as_stored(data: bytes) -> None:
+    """Bytes of which nothing is right."""
+    _read_block(data)
+
+
+def _read_block(data: bytes) -> None:
+    with suppress(CorruptBlockError):
+        found = decode_block(data, _ACCOUNT)
+        assert sorted(event_ids(data)) == sorted(one.event_id for one in found)
+        assert time_span(data) == (found[0].occurred_at, found[-1].occurred_at)
+
+
+def intake_row(data: bytes) -> None:
+    """A row of the intake log, its checksum being right."""
+    head, rest = data[:9].ljust(9, b"\0"), data[9:]
+    checksum = zlib.crc32(rest, zlib.crc32(b"\1" + head))
+    with suppress(CorruptBlockError):
+        decode_interactions(b"\1" + head + struct.pack("<I", checksum) + rest)
+
+
+class _Place(msgspec.Struct, array_like=True):
+    score: int
+    product_id: str
+    as_of: bytes
+
+
+def cursor(data: bytes) -> None:
+    """What is read as a cursor is what another page would be asked for by."""
+    with suppress(Problem, UnicodeDecodeError):
+        place = read_cursor(data.decode("latin-1"), _Place)
+        assert read_cursor(write_cursor(place), _Place) == place
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "interactions_body": interactions_body,
+    "feedback_body": _other_body(FEEDBACK),
+    "items_body": _other_body(ITEMS),
+    "profiles_body": _other_body(PROFILES),
+    "block": block,
+    "block_v1": block_v1,
+    "block_as_stored": block_as_stored,
+    "intake_row": intake_row,
+    "cursor": cursor,
+}
