@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 
@@ -17,7 +18,9 @@ from api import (
     receipts,
     recommendations,
 )
+from api.admission import Admission
 from api.hot_routes import Endpoint, HotRoutes
+from api.leaving import CloseWhenLeaving, Leaving
 from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
 from api.problems import add_problem_handlers
@@ -50,7 +53,16 @@ _HOT: dict[tuple[str, str], Endpoint] = {
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 
-def create_app(lifespan: Lifespan, *, version: str, max_body_bytes: int) -> FastAPI:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """On what one process takes."""
+
+    body_bytes: int
+    requests_at_once: int
+    bytes_at_once: int
+
+
+def create_app(lifespan: Lifespan, *, version: str, bounds: Bounds, leaving: Leaving) -> FastAPI:
     """The application; `lifespan` opens and closes its services."""
     app = FastAPI(
         title="Footfall",
@@ -60,7 +72,14 @@ def create_app(lifespan: Lifespan, *, version: str, max_body_bytes: int) -> Fast
         redirect_slashes=False,
     )
     app.add_middleware(HotRoutes, endpoints=_HOT)
-    app.add_middleware(BodyLimit, max_bytes=max_body_bytes)
+    app.add_middleware(BodyLimit, max_bytes=bounds.body_bytes)
+    app.add_middleware(
+        Admission,
+        most_requests=bounds.requests_at_once,
+        most_bytes=bounds.bytes_at_once,
+        longest_body=bounds.body_bytes,
+    )
+    app.add_middleware(CloseWhenLeaving, leaving=leaving)
     add_problem_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)

@@ -23,15 +23,30 @@ async def live() -> dict[str, bool]:
     return {"live": True}
 
 
+@router.get("/health/serving", responses={503: {}})
+async def serving(request: Request) -> Response:
+    """For proxies: whether to send requests here, which is until this process leaves.
+
+    A store that is down is no reason to send them elsewhere, as all have the same; each request says so itself.
+    """
+    leaving = request.state.services.leaving.port_closes
+    return Response(
+        msgspec.json.encode({"serving": not leaving}),
+        HTTPStatus.SERVICE_UNAVAILABLE if leaving else HTTPStatus.OK,
+        media_type="application/json",
+    )
+
+
 @router.get("/health/ready", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
 async def ready(request: Request) -> Response:
-    """Every dependency, by name, with its latency."""
+    """Every dependency, by name, with its latency; 503 too when this process is about to end."""
     services: Services = request.state.services
     answers = await asyncio.gather(*(_ask(check) for check in services.checks.values()))
     dependencies = dict(zip(services.checks, answers, strict=True))
-    is_ready = all(answer["ok"] for answer in answers)
+    leaving = services.leaving.port_closes
+    is_ready = all(answer["ok"] for answer in answers) and not leaving
     return Response(
-        msgspec.json.encode({"ready": is_ready, "dependencies": dependencies}),
+        msgspec.json.encode({"ready": is_ready, "leaving": leaving, "dependencies": dependencies}),
         HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
         media_type="application/json",
     )

@@ -23,7 +23,7 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        if _declared_length(scope) > self._max_bytes:
+        if (declared_length(scope) or 0) > self._max_bytes:
             await self._refuse(scope, receive, send)
             return
         received, started = 0, False
@@ -57,8 +57,9 @@ class BodyLimit:
         await problem_response(Request(scope), problem)(scope, receive, send)
 
 
-def _declared_length(scope: Scope) -> int:
+def declared_length(scope: Scope) -> int | None:
+    """Of the body, as Content-Length has it; None where that is not said, or no number."""
     for name, value in scope["headers"]:
         if name == b"content-length":
-            return int(value) if value.isdigit() else 0
-    return 0
+            return int(value) if value.isdigit() else None
+    return None

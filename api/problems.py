@@ -90,7 +90,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
         "title": problem.status.phrase,
         "status": problem.status.value,
         "detail": problem.detail,
-        "instance": request.url.path,
+        "instance": request.scope["path"],
     }
     if problem.errors:
         body["errors"] = problem.errors

@@ -221,4 +221,5 @@ class CheckOut(BaseModel):
 
 class ReadyOut(BaseModel):
     ready: bool
+    leaving: bool = Field(description="Whether it was told to end, and serves on until requests go elsewhere.")
     dependencies: dict[str, CheckOut]

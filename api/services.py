@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from api.assignments import Assignments, Exposures
+from api.leaving import Leaving
 from api.shared_reads import SharedReads
 from domain.shard import Shard
 from intake.backlog import Backlog
@@ -40,6 +41,7 @@ class Services:
     fan_outs: Sequence[str]
     shard: Shard | None
     """None where the intake is not divided."""
+    leaving: Leaving
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     """Dependency → a call that returns when it answers."""
 

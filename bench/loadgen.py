@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from typing import NamedTuple, cast
 
 import uvloop
@@ -32,13 +33,16 @@ NextRequest = Callable[[], bytes]
 
 @dataclass
 class Result:
-    """What one run saw; latencies are of answers only."""
+    """What one run saw; latencies are of answers only, those of refusals apart."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
     cut: int = 0
+    unsent: int = 0
+    """Of an open loop: due while every connection waited for its answer, and given up at the end."""
     # Not shown: asyncio makes a text of what a task returns, for nobody, and that took a microsecond a latency.
     latencies_us: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
+    refused_us: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
 
     @property
     def answers(self) -> int:
@@ -112,8 +116,9 @@ def _content_length(head: bytes) -> int:
 
 
 class _Run:
-    def __init__(self, next_request: NextRequest, rate: float | None) -> None:
+    def __init__(self, next_request: NextRequest, rate: float | None, *, patient: bool) -> None:
         self.result = Result()
+        self._patient = patient
         self._next_request = next_request
         self._deadline: float | None = None
         self._rate = rate
@@ -151,7 +156,8 @@ class _Run:
 
     def answered(self, status: int, started: float) -> None:
         self.result.statuses[status] += 1
-        self.result.latencies_us.append((time.perf_counter() - started) * 1_000_000)
+        took = self.result.latencies_us if status < HTTPStatus.BAD_REQUEST else self.result.refused_us
+        took.append((time.perf_counter() - started) * 1_000_000)
 
     def lost(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -171,6 +177,9 @@ class _Run:
                 made += 1
             self._send_due()
             await asyncio.sleep(0.001)
+        if not self._patient:
+            self.result.unsent = len(self._due)
+            self._due.clear()
         self._over = True
         self._check_finished()
 
@@ -178,7 +187,8 @@ class _Run:
         while self._due and self._idle:
             connection = self._idle.popleft()
             if connection in self._open:
-                connection.send(self._next_request(), self._due.popleft())
+                due = self._due.popleft()
+                connection.send(self._next_request(), due if self._patient else time.perf_counter())
 
     def _check_finished(self) -> None:
         if self._deadline is None:
@@ -218,8 +228,10 @@ async def _load(
     seconds: float,
     rate: float | None,
     intervals: Intervals | None,
+    *,
+    patient: bool,
 ) -> Result:
-    run = _Run(next_request, rate)
+    run = _Run(next_request, rate, patient=patient)
     loop = asyncio.get_running_loop()
     for _ in range(connections):
         await loop.create_connection(lambda: Connection(run), host, port)
@@ -246,12 +258,15 @@ def load(
     seconds: float,
     rate: float | None = None,
     intervals: Intervals | None = None,
+    patient: bool = True,
 ) -> Result:
     """Runs one load in this process; `rate` requests a second make it an open loop.
 
-    The last answers are waited for. Connections that the server cuts are counted, and not opened again.
+    The last answers are waited for. Connections that the server cuts are counted, and not opened again. An open loop
+    that is not patient is one that no server can serve: a request's latency counts from when it was sent, and what
+    is due and unsent at the end is given up.
     """
-    return uvloop.run(_load(host, port, next_request, connections, seconds, rate, intervals))
+    return uvloop.run(_load(host, port, next_request, connections, seconds, rate, intervals, patient=patient))
 
 
 def post(host: str, path: str, body: bytes) -> bytes:

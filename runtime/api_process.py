@@ -10,16 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
-from uvicorn.supervisors import Multiprocess
 
 from activities import FAN_OUTS
-from api.app import create_app
+from api.app import Bounds, create_app
 from api.assignments import Assignments, Exposures
+from api.leaving import Leaving
 from api.services import Services, State
 from api.shared_reads import SharedReads
 from domain.errors import FootfallError, TransientError
@@ -35,6 +36,7 @@ from intake.releases import Releases
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
+from runtime.leaving import Processes, leave_on_sigterm, leaving_one_of
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
 from runtime.rules import load_rules
@@ -58,8 +60,11 @@ _ACCEPTED_AT_A_TURN = 16
 _LEDGER_EVERY_S = 3600.0
 _AGAIN_AFTER_S = 1.0
 
-# What asks a process to end kills it after 30 s, so all that follows the requests under way takes less than 10 s.
-_SHUTDOWN_S = 20
+# What asks a process to end kills it after 30 s: so much is for the requests under way once it has left, and all that
+# follows takes less than 10 s.
+_SHUTDOWN_S = 15
+# Longer than proxies keep theirs, so that none sends into a connection that is being closed here.
+_KEEP_ALIVE_S = 75
 _START_S = 30  # of one of several processes; also how long one may hang before it is replaced
 _DRAIN_S = 3.0
 _CANCEL_S = 1.0
@@ -73,14 +78,14 @@ def run(settings: Settings) -> None:
     allow_open_files()
     load_rules(settings.rules_file)  # what is wrong in it ends us here, in a sentence
     if settings.api_processes == 1:
-        config = uvicorn.Config(_app(settings), **_serving(settings))
+        config = uvicorn.Config(_app(settings, None), **_serving(settings))
         uvicorn.Server(config).run(_listening(config))
         return
     with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
         # Read by prometheus_client where it is imported, that is in the processes started now: they count together.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         config = uvicorn.Config("runtime.api_process:one_of_many", factory=True, **_serving(settings))
-        Multiprocess(config, _listening(config)).run()
+        Processes(config, _listening(config), folder=Path(folder)).run()
 
 
 def _listening(config: uvicorn.Config) -> list[socket.socket]:
@@ -96,14 +101,24 @@ def one_of_many() -> FastAPI:
     die_with_parent(signal.SIGKILL)
     settings = connected_settings()
     set_up_logging(settings.log_level)
-    return _app(settings)
+    return _app(settings, Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 
-def _app(settings: Settings) -> FastAPI:
+def _app(settings: Settings, shared: Path | None) -> FastAPI:
+    """Of a process alone on its port, or of one of several that share this folder."""
+    leaving = leaving_one_of(shared)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
+        leave_on_sigterm(leaving, settings.leave_s)
+        async with open_services(settings, leaving) as state:
+            yield state
+
     app = create_app(
-        lambda _app: open_services(settings),
+        lifespan,
         version=version("footfall"),
-        max_body_bytes=settings.max_body_bytes,
+        bounds=Bounds(settings.max_body_bytes, settings.requests_at_once, settings.bytes_at_once),
+        leaving=leaving,
     )
     leave_garbage_longer()
     return app
@@ -123,13 +138,14 @@ def _serving(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": [str(network) for network in settings.trusted_proxies],
+        "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": _SHUTDOWN_S,
         "timeout_worker_healthcheck": _START_S,
     }
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[State]:
+async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[State]:
     """Opens everything that the routes work with, and closes it in the reverse order."""
     rules = load_rules(settings.rules_file)
     async with AsyncExitStack() as stack:
@@ -188,6 +204,7 @@ async def open_services(settings: Settings) -> AsyncIterator[State]:
                 exposures=exposures,
                 fan_outs=fan_outs,
                 shard=settings.shard,
+                leaving=leaving,
                 checks={
                     "postgres": _postgres_check(log, has_days),
                     "block_store": blocks.ping,

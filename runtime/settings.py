@@ -223,6 +223,23 @@ class Settings(BaseSettings):
         20_000, ge=1, description="Pace of compaction: interactions folded in a second, at the most."
     )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body in bytes; 413 beyond.")
+    requests_at_once: int = Field(
+        1_000,
+        ge=1,
+        description="Requests that an API process has under way at once, writes and reads each; 503 beyond.",
+    )
+    bytes_at_once: int = Field(
+        2 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of the bodies of these; 503 beyond. Long bodies take long: this bounds the wait.",
+    )
+    leave_s: float = Field(
+        3.0,
+        ge=0,
+        le=5,
+        description="Seconds for which an API process that was told to end says that it leaves (/health/ready: 503; "
+        "every answer closes its connection) and serves on, so that proxies send it nothing more.",
+    )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Comma-separated networks whose X-Forwarded-For is believed; none by default."
     )

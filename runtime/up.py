@@ -117,6 +117,7 @@ class Stack:
             "FOOTFALL_HOST": self._settings.host,
             "FOOTFALL_PORT": str(self._port),
             "FOOTFALL_DATA_DIR": str(self._data_dir),
+            "FOOTFALL_LEAVE_S": "0",  # no proxy looks
             "FOOTFALL_RECOMMENDER_HOST": _OWN_HOST,
             "FOOTFALL_RECOMMENDER_PORT": str(self._recommender_port),
             "FOOTFALL_RECOMMENDER_URL": f"http://{_OWN_HOST}:{self._recommender_port}",

@@ -44,6 +44,7 @@ class Stack:
             "FOOTFALL_POSTGRES_URL": self.database_url,
             "TEMPORAL_ADDRESS": self.temporal_address,
             "FOOTFALL_PORT": str(self.port),
+            "FOOTFALL_LEAVE_S": "0",
             **self.settings,
         }
 

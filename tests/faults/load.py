@@ -11,8 +11,6 @@ from uuid import UUID
 import httpx
 
 _TYPES = ("view", "view", "view", "add_to_cart", "purchase", "rating_high", "unheard_of")
-_REQUESTS_A_SECOND = 60
-_CLIENTS = 6
 _TIMEOUT_S = 12.0
 
 
@@ -30,19 +28,29 @@ class Sent:
 class Load:
     """Clients of a shop whose names all start with `prefix`."""
 
-    def __init__(self, urls: list[str], prefix: str, seed: int) -> None:
+    def __init__(
+        self, urls: list[str], prefix: str, seed: int, *, clients: int = 6, requests_a_second: float = 60
+    ) -> None:
         self._urls = urls
+        self._accounts = 7 * clients
+        self._clients = clients
+        self._pause_s = 2 * clients / requests_a_second
         self.prefix = prefix
         self._random = random.Random(seed)
         self.sent = Sent()
+        self._enough = False
         self.hang_up_share = 0.0
         """Of the requests, how many are given up by the client before the answer."""
 
     async def run(self, seconds: float) -> None:
         ends = asyncio.get_running_loop().time() + seconds
         async with asyncio.TaskGroup() as clients:
-            for number in range(_CLIENTS):
+            for number in range(self._clients):
                 clients.create_task(self._client(self._urls[number % len(self._urls)], ends))
+
+    def stop(self) -> None:
+        """Before its time: no more requests."""
+        self._enough = True
 
     async def send_all_again(self) -> Counter[str]:
         """Everything once more, in its order, until each was answered; the sums of accepted and duplicates."""
@@ -63,12 +71,12 @@ class Load:
     async def _client(self, url: str, ends: float) -> None:
         loop = asyncio.get_running_loop()
         async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
-            while loop.time() < ends:
+            while loop.time() < ends and not self._enough:
                 bodies = [self._make() for _ in range(self._random.choice([1, 1, 1, 5, 40]))]
                 await self._send(http, url, bodies)
                 if self._random.random() < 0.1:
                     await self._send(http, url, bodies)  # an app that retries though it has its answer
-                await asyncio.sleep(_CLIENTS / _REQUESTS_A_SECOND * self._random.random() * 2)
+                await asyncio.sleep(self._pause_s * self._random.random())
 
     async def _send(self, http: httpx.AsyncClient, url: str, bodies: list[dict[str, Any]]) -> None:
         request = http.post(f"{url}/interaction", json={"interactions": bodies})
@@ -91,7 +99,7 @@ class Load:
         picker = self._random
         body: dict[str, Any] = {
             "event_id": str(UUID(int=picker.getrandbits(128), version=4)),
-            "account_id": f"{self.prefix}a{picker.randrange(40)}",
+            "account_id": f"{self.prefix}a{picker.randrange(self._accounts)}",
             "event_type": picker.choice(_TYPES),
             "ref_type": picker.choice(["Product", "Product", "Category"]),
             "ref_id": f"{self.prefix}p{picker.randrange(60)}",
