@@ -1,10 +1,13 @@
 """The HTTP application: routers, limits, problem details. What it works with comes from its process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
 from api import (
     catalog,
@@ -19,11 +22,14 @@ from api import (
     recommendations,
 )
 from api.admission import Admission
+from api.assignments import HEADER
 from api.hot_routes import Endpoint, HotRoutes
 from api.leaving import CloseWhenLeaving, Leaving
 from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
 from api.problems import add_problem_handlers
+from api.security.access import Access
+from api.security.rules import Routed, RouteRules
 from api.services import State
 
 _LEGACY_PREFIX = "/api/v1/analytic"
@@ -62,7 +68,14 @@ class Bounds:
     bytes_at_once: int
 
 
-def create_app(lifespan: Lifespan, *, version: str, bounds: Bounds, leaving: Leaving) -> FastAPI:
+_CORS_METHODS = ("GET", "POST", "PUT", "DELETE")
+_CORS_HEADERS = ("Authorization", "X-API-Key", "Content-Type", "Idempotency-Key", HEADER)
+_CORS_SHOWN = ("Retry-After", "RateLimit", "RateLimit-Policy", HEADER)
+
+
+def create_app(
+    lifespan: Lifespan, *, version: str, bounds: Bounds, leaving: Leaving, cors_origins: Sequence[str] = ()
+) -> FastAPI:
     """The application; `lifespan` opens and closes its services."""
     app = FastAPI(
         title="Footfall",
@@ -79,6 +92,16 @@ def create_app(lifespan: Lifespan, *, version: str, bounds: Bounds, leaving: Lea
         most_bytes=bounds.bytes_at_once,
         longest_body=bounds.body_bytes,
     )
+    # The last one added is asked first: nothing is read or looked up before it is known who asks.
+    app.add_middleware(Access, rules=RouteRules(list(all_routes(app))))
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=cors_origins,
+            allow_methods=_CORS_METHODS,
+            allow_headers=_CORS_HEADERS,
+            expose_headers=_CORS_SHOWN,
+        )
     app.add_middleware(CloseWhenLeaving, leaving=leaving)
     add_problem_handlers(app)
     for router in _ROUTERS:
@@ -86,6 +109,14 @@ def create_app(lifespan: Lifespan, *, version: str, bounds: Bounds, leaving: Lea
         app.include_router(router, prefix=_LEGACY_PREFIX, include_in_schema=False)
     _describe_bodies(app)
     return app
+
+
+def all_routes(app: FastAPI) -> Iterator[tuple[str, Routed]]:
+    """Every route, with the prefix that it is below, in the order in which they are asked for."""
+    yield from (("", route) for route in app.routes if isinstance(route, Route))
+    for router in _ROUTERS:
+        routes = [route for route in router.routes if isinstance(route, APIRoute)]
+        yield from ((prefix, route) for prefix in ("", _LEGACY_PREFIX) for route in routes)
 
 
 def _describe_bodies(app: FastAPI) -> None:

@@ -15,7 +15,8 @@ from pydantic_core import from_json, to_json
 from api.problems import Problem, fault, pointer
 
 _M = TypeVar("_M", bound=BaseModel)
-_N = TypeVar("_N", bound=BaseModel)
+_V = TypeVar("_V")
+_W = TypeVar("_W")
 
 NO_NUL = "NUL characters are not accepted"
 
@@ -34,18 +35,24 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Parsed(Generic[_M]):
+class Parsed(Generic[_V]):
     """The valid objects with their places in the request, and the faults of the others."""
 
-    valid: list[tuple[int, _M]]
+    valid: list[tuple[int, _V]]
     faults: list[Fault]
+    list_name: str | None
+    """Of the list that they came in; None where one came by itself."""
 
     @property
     def rejected(self) -> int:
         return len({one["index"] for one in self.faults})
 
-    def turned(self, into: Callable[[_M], _N]) -> "Parsed[_N]":
-        return Parsed([(index, into(one)) for index, one in self.valid], self.faults)
+    def turned(self, into: Callable[[_V], _W]) -> "Parsed[_W]":
+        return Parsed([(index, into(one)) for index, one in self.valid], self.faults, self.list_name)
+
+    def pointer(self, index: int, *path: str | int) -> str:
+        """JSON pointer to a place in one of them."""
+        return pointer(path if self.list_name is None else [self.list_name, index, *path])
 
 
 class Body(Generic[_M]):
@@ -122,15 +129,15 @@ class Body(Generic[_M]):
         return [(index, self._one.validate_json(to_json(one))) for index, one in good], faults
 
     def _checked(self, sent: list[tuple[int, _M]], faults: list[Fault], look: Look, *, many: bool) -> Parsed[_M]:
-        valid = []
+        parsed: Parsed[_M] = Parsed([], faults, self.name if many else None)
         for index, one in sent:
             found = list(self._oddities(one, look))
             if found:
-                above: Path = [self.name, index] if many else []
-                faults.extend(fault(pointer([*above, *path]), reason, index=index) for path, reason in found)
+                faults.extend(fault(parsed.pointer(index, *path), reason, index=index) for path, reason in found)
             else:
-                valid.append((index, one))
-        return Parsed(valid, sorted(faults, key=lambda one: one["index"]))
+                parsed.valid.append((index, one))
+        faults.sort(key=lambda one: one["index"])
+        return parsed
 
 
 def odd_values(value: Any, path: Path) -> Iterator[Oddity]:
@@ -153,7 +160,9 @@ def odd_values(value: Any, path: Path) -> Iterator[Oddity]:
 
 
 def check_media_type(request: Request) -> None:
-    """Raises Problem: 415."""
+    """Raises Problem: 415. Nothing is unpacked here, so no small body becomes a large one."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
     sent = request.headers.get("content-type", "")
     media_type = sent.partition(";")[0].strip().lower()
     if media_type != "application/json":

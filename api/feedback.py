@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from api.bodies import Body, Look, Oddity, Parsed, odd_values
+from api.own import claimed
 from api.parsing import odd_time
 from api.recording import ANSWERS, PARAMETERS, record
 from api.schemas import MAX_ID, MAX_INTERACTIONS, Id, InteractionIn
@@ -36,7 +37,7 @@ class FeedbackIn(BaseModel):
     )
 
     event_id: UUID | None = Field(None, description="Your own id makes sending again safe. Absent: one is made.")
-    account_id: Id
+    account_id: Id = Field(description="May be left out by an account's own token, which says it.")
     item_id: Id = Field(description="What interactions call ref_id; it need not be in the catalog.")
     kind: Kind
     rating: Annotated[int, Field(ge=1, le=5)] | None = Field(
@@ -55,6 +56,18 @@ class FeedbacksIn(BaseModel):
     feedback: Annotated[list[FeedbackIn], Field(min_length=1, max_length=MAX_INTERACTIONS)]
 
 
+class OwnFeedbackIn(FeedbackIn):
+    """What the caller's own account thinks of one item."""
+
+    account_id: Id | None = None  # type: ignore[assignment]  # it is given one before anybody else sees it
+
+
+class OwnFeedbacksIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    feedback: Annotated[list[OwnFeedbackIn], Field(min_length=1, max_length=MAX_INTERACTIONS)]
+
+
 def _oddities(one: FeedbackIn, look: Look) -> Iterator[Oddity]:
     if (one.kind == "rating") != (one.rating is not None):
         yield ["rating"], "needed where kind is rating" if one.rating is None else "only where kind is rating"
@@ -65,10 +78,15 @@ def _oddities(one: FeedbackIn, look: Look) -> Iterator[Oddity]:
 
 
 FEEDBACK = Body("feedback", FeedbackIn, FeedbacksIn, _oddities)
+_OWN_FEEDBACK = Body("feedback", OwnFeedbackIn, OwnFeedbacksIn, _oddities)
 
 
 def _read(body: bytes, now_us: int) -> Parsed[InteractionIn]:
     return FEEDBACK.parse(body, now_us).turned(_interaction)
+
+
+def _read_own(body: bytes, now_us: int, account_id: str) -> Parsed[InteractionIn]:
+    return claimed(_OWN_FEEDBACK.parse(body, now_us), account_id).turned(_interaction)
 
 
 def _interaction(one: FeedbackIn) -> InteractionIn:
@@ -89,4 +107,4 @@ def _interaction(one: FeedbackIn) -> InteractionIn:
 @router.post("/feedback", **ANSWERS, openapi_extra={"parameters": PARAMETERS, "requestBody": FEEDBACK.openapi})
 async def record_feedback(request: Request) -> Response:
     """Record what accounts think of items. It becomes interactions, and 202 means what it means for these."""
-    return await record(request, _read)
+    return await record(request, _read, _read_own)

@@ -39,12 +39,18 @@ async def serving(request: Request) -> Response:
 
 @router.get("/health/ready", response_model=ReadyOut, responses={503: {"model": ReadyOut}})
 async def ready(request: Request) -> Response:
-    """Every dependency, by name, with its latency; 503 too when this process is about to end."""
+    """Every dependency, by name, with its latency; 503 too when this process is about to end.
+
+    What is wrong with one, operators are told.
+    """
     services: Services = request.state.services
     answers = await asyncio.gather(*(_ask(check) for check in services.checks.values()))
     dependencies = dict(zip(services.checks, answers, strict=True))
     leaving = services.leaving.port_closes
     is_ready = all(answer["ok"] for answer in answers) and not leaving
+    if not is_ready and not await services.gate.trusts(request.scope):
+        for answer in answers:
+            answer.pop("error", None)
     return Response(
         msgspec.json.encode({"ready": is_ready, "leaving": leaving, "dependencies": dependencies}),
         HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,

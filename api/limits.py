@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, problem_response
@@ -43,6 +43,8 @@ class BodyLimit:
 
         try:
             await self._app(scope, counted_receive, watched_send)
+        except ClientDisconnect:
+            return  # nobody is there to be answered; it is nothing that we did wrong
         except _TooLargeError:
             if started:
                 raise

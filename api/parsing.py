@@ -7,7 +7,14 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from api.bodies import NO_NUL, Body, Look, Oddity, odd_values
-from api.schemas import MAX_METADATA_BYTES, InteractionIn, InteractionsIn, KnownMetadata
+from api.schemas import (
+    MAX_METADATA_BYTES,
+    InteractionIn,
+    InteractionsIn,
+    KnownMetadata,
+    OwnInteractionIn,
+    OwnInteractionsIn,
+)
 from domain.week import WEEKS_KEPT, to_us
 
 _KNOWN_METADATA = TypeAdapter(KnownMetadata)
@@ -26,6 +33,7 @@ def _oddities(one: InteractionIn, look: Look) -> Iterable[Oddity]:
 
 
 INTERACTIONS = Body("interactions", InteractionIn, InteractionsIn, _oddities)
+OWN_INTERACTIONS = Body("interactions", OwnInteractionIn, OwnInteractionsIn, _oddities)
 
 
 def _found(one: InteractionIn, now_us: int) -> Iterator[Oddity]:

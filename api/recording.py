@@ -16,6 +16,7 @@ from api.schemas import AcceptedOut, InteractionIn
 from api.services import Services
 from api.sharding import check_shard
 from api.stamping import LONGEST_USER_AGENT, Stamp, stamp
+from domain.access import Caller
 from domain.errors import FootfallError
 from domain.ids import id_text
 from intake.commit import Accepted
@@ -50,8 +51,11 @@ ANSWERS: dict[str, Any] = {
 Read = Callable[[bytes, int], Parsed[InteractionIn]]
 """From a body and the moment, in microseconds since the Unix epoch, to interactions."""
 
+ReadOwn = Callable[[bytes, int, str], Parsed[InteractionIn]]
+"""The same for an account that asks for itself, by its id."""
 
-async def record(request: Request, read: Read) -> Response:
+
+async def record(request: Request, read: Read, read_own: ReadOwn) -> Response:
     """Commits the interactions of a request and answers 202.
 
     Raises:
@@ -62,10 +66,17 @@ async def record(request: Request, read: Read) -> Response:
     check_media_type(request)
     partial = _partial(request)
     shared = _stamp(request)
-    parsed = read(await request.body(), shared.now_us)
+    caller: Caller = request.state.caller
+    body = await request.body()
+    if caller.account_id is None:
+        parsed = read(body, shared.now_us)
+    else:
+        parsed = read_own(body, shared.now_us, caller.account_id)
     if parsed.faults and not (partial and parsed.valid):
         raise unprocessable(parsed.faults)
     check_shard(services.shard, (one.account_id for _, one in parsed.valid))
+    if services.gate.rates is not None:
+        services.gate.rates.count_caller(caller, len(parsed.valid) - 1)
     events = [stamp(one, index, shared, services.ledger_days) for index, one in parsed.valid]
     accepted = await _commit(services, events)
     return Response(

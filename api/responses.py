@@ -8,6 +8,9 @@ from fastapi import Response
 
 from api.problems import MEDIA_TYPE, ProblemBody
 
+_ANYWHERE = (401, 403, 429, 503)
+"""Who asks is not known or may not, asks too much, or its key can't be read yet."""
+
 to_json = msgspec.json.Encoder().encode
 
 
@@ -20,8 +23,8 @@ def json_body(encoded: bytes, headers: Mapping[str, str] | None = None) -> Respo
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """A route's error answers, for its `responses`."""
+    """A route's error answers, for its `responses`: these, and those that any may give."""
     described: dict[int | str, dict[str, Any]] = {}
-    for status in statuses:
+    for status in sorted({*statuses, *_ANYWHERE}):
         described[status] = {"model": ProblemBody, "content": {MEDIA_TYPE: {}}}
     return described

@@ -79,7 +79,7 @@ class InteractionIn(BaseModel):
     )
 
     event_id: UUID | None = Field(None, description="Your own id makes sending again safe. Absent: one is made.")
-    account_id: Id
+    account_id: Id = Field(description="May be left out by an account's own token, which says it.")
     account_number: Annotated[int, Field(ge=-_INT64, lt=_INT64)] | None = None
     session_id: Annotated[str, StringConstraints(max_length=MAX_ID)] | None = None
     event_type: EventType = Field(description="Any type is kept; those with a weight move popularity.")
@@ -100,6 +100,18 @@ class InteractionsIn(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     interactions: Annotated[list[InteractionIn], Field(min_length=1, max_length=MAX_INTERACTIONS)]
+
+
+class OwnInteractionIn(InteractionIn):
+    """One thing that the caller's own account did."""
+
+    account_id: Id | None = None  # type: ignore[assignment]  # it is given one before anybody else sees it
+
+
+class OwnInteractionsIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    interactions: Annotated[list[OwnInteractionIn], Field(min_length=1, max_length=MAX_INTERACTIONS)]
 
 
 class RejectedOut(BaseModel):

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from api.assignments import Assignments, Exposures
 from api.leaving import Leaving
+from api.security.gate import Gate
 from api.shared_reads import SharedReads
 from domain.shard import Shard
 from intake.backlog import Backlog
@@ -23,6 +24,7 @@ from store.signals import SignalStore
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    gate: Gate
     commit: GroupCommit
     backlog: Backlog
     ledger_days: LedgerDays

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from activities import FAN_OUTS
 from api.app import Bounds, create_app
 from api.assignments import Assignments, Exposures
 from api.leaving import Leaving
+from api.security.keyring import Keyring
 from api.services import Services, State
 from api.shared_reads import SharedReads
 from domain.errors import FootfallError, TransientError
@@ -33,9 +35,11 @@ from intake.ledger import LedgerDays, LedgerPartitions
 from intake.log import IntakeLog
 from intake.receipts import Receipts
 from intake.releases import Releases
+from runtime.access import insist_on_keys, open_gate
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
+from runtime.guarded_http import SECURITY_HEADERS, GuardedHttp, RequestBounds, cut_off_readers
 from runtime.leaving import Processes, leave_on_sigterm, leaving_one_of
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
@@ -77,22 +81,24 @@ def run(settings: Settings) -> None:
     set_up_logging(settings.log_level)
     allow_open_files()
     load_rules(settings.rules_file)  # what is wrong in it ends us here, in a sentence
+    asyncio.run(insist_on_keys(settings))
     if settings.api_processes == 1:
         config = uvicorn.Config(_app(settings, None), **_serving(settings))
-        uvicorn.Server(config).run(_listening(config))
+        uvicorn.Server(config).run(_listening(config, settings))
         return
     with tempfile.TemporaryDirectory(prefix="footfall-metrics-") as folder:
         # Read by prometheus_client where it is imported, that is in the processes started now: they count together.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         config = uvicorn.Config("runtime.api_process:one_of_many", factory=True, **_serving(settings))
-        Processes(config, _listening(config), folder=Path(folder)).run()
+        Processes(config, _listening(config, settings), folder=Path(folder)).run()
 
 
-def _listening(config: uvicorn.Config) -> list[socket.socket]:
+def _listening(config: uvicorn.Config, settings: Settings) -> list[socket.socket]:
     """One listening socket, several times: the loop accepts one connection of each at every turn (libuv 1.45), and
     at a turn a busy process works off many requests.
     """
     one = config.bind_socket()
+    cut_off_readers(one, settings.request_timeout_s)
     return [one, *(one.dup() for _ in range(_ACCEPTED_AT_A_TURN - 1))]
 
 
@@ -119,6 +125,7 @@ def _app(settings: Settings, shared: Path | None) -> FastAPI:
         version=version("footfall"),
         bounds=Bounds(settings.max_body_bytes, settings.requests_at_once, settings.bytes_at_once),
         leaving=leaving,
+        cors_origins=settings.cors_origins,
     )
     leave_garbage_longer()
     return app
@@ -130,18 +137,25 @@ def _serving(settings: Settings) -> dict[str, Any]:
         "port": settings.port,
         "workers": settings.api_processes,
         "loop": "uvloop",
-        "http": "httptools",
+        "http": partial(GuardedHttp, bounds=_bounds(settings)),
         "ws": "none",
         "lifespan": "on",
         "access_log": False,
         "log_config": None,
         "server_header": False,
+        "headers": SECURITY_HEADERS,
         "proxy_headers": bool(settings.trusted_proxies),
         "forwarded_allow_ips": [str(network) for network in settings.trusted_proxies],
         "timeout_keep_alive": _KEEP_ALIVE_S,
         "timeout_graceful_shutdown": _SHUTDOWN_S,
         "timeout_worker_healthcheck": _START_S,
     }
+
+
+def _bounds(settings: Settings) -> RequestBounds:
+    return RequestBounds(
+        settings.max_header_bytes, settings.max_body_bytes, settings.header_timeout_s, settings.request_timeout_s
+    )
 
 
 @asynccontextmanager
@@ -178,8 +192,10 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
         recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, RECOMMENDER_S))
         popular = Popular(PopularItems(reads, rules.blocked, rules.blocked_categories))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
+        guarded = open_gate(settings, reads)
         _in_background(
             stack,
+            *guarded.works,
             backlog.keep_sampling(),
             _keep_partitions(partitions, has_days),
             popular.keep_refreshing(),
@@ -188,6 +204,7 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
         stack.callback(end_within, _END_S)
         yield {
             "services": Services(
+                gate=guarded.gate,
                 commit=commit,
                 backlog=backlog,
                 ledger_days=ledger_days,
@@ -206,7 +223,7 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
                 shard=settings.shard,
                 leaving=leaving,
                 checks={
-                    "postgres": _postgres_check(log, has_days),
+                    "postgres": _postgres_check(log, has_days, guarded.keys),
                     "block_store": blocks.ping,
                     "temporal": _temporal_check(client),
                 },
@@ -267,11 +284,13 @@ async def _keep_partitions(partitions: LedgerPartitions, has_days: asyncio.Event
             await asyncio.sleep(_LEDGER_EVERY_S)
 
 
-def _postgres_check(log: IntakeLog, has_days: asyncio.Event) -> Callable[[], Awaitable[None]]:
+def _postgres_check(log: IntakeLog, has_days: asyncio.Event, keys: Keyring) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
         await log.backlog()
         if not has_days.is_set():
             raise TransientError("the ledger's days are not made yet")
+        if not keys.is_read:
+            raise TransientError("the API keys are not read yet")
 
     return check
 

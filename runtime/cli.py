@@ -15,6 +15,7 @@ from runtime.demo import demo
 from runtime.experiments_command import app as experiments
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
+from runtime.keys_command import app as keys
 from runtime.models_command import app as models
 from runtime.models_command import train
 from runtime.quarantine_command import app as quarantine
@@ -126,6 +127,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(experiments, name="experiments")
 app.add_typer(rebuild_app, name="rebuild")
 app.add_typer(models, name="models")
+app.add_typer(keys, name="keys")
 app.command()(train)
 app.command()(verify)
 app.command("import")(import_file)

@@ -29,7 +29,8 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         for one in error.errors():
-            errors.print(f"{environment_name(str(one['loc'][0]))}: {one['msg']}", style="red", highlight=False)
+            setting = f"{environment_name(str(one['loc'][0]))}: " if one["loc"] else ""
+            errors.print(f"{setting}{one['msg']}", style="red", highlight=False, markup=False)
         raise SystemExit(INVALID) from None
 
 

@@ -20,6 +20,7 @@ from domain.week import from_us
 from runtime.demo_shop import DemoShop, ShopEvent
 from runtime.posting import MAX_ROWS, Poster, new_client
 from runtime.signals import stop_event
+from runtime.target import api_key
 
 _SEND_EVERY_S = 0.2
 _LOOK_EVERY_S = 3.0
@@ -50,7 +51,7 @@ async def run_demo(shop: DemoShop, url: str, events: int | None, console: Consol
     """Until `events` are sent, or a signal to stop."""
     figures = Figures()
     stop = stop_event()
-    async with new_client(url) as client:
+    async with new_client(url, api_key()) as client:
         poster = Poster(client, retry_for_s=math.inf)
         await _stock(client, shop)
         with Live(console=console, refresh_per_second=2, get_renderable=lambda: _view(figures, shop, poster, url)):

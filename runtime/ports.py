@@ -1,6 +1,15 @@
 """Ports to listen on."""
 
 import socket
+from ipaddress import ip_address
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there. A name but `localhost` may be anything."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def free_port(host: str, wanted: int) -> int:

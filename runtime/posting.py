@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import msgspec
+from pydantic import SecretStr
 
 from domain.errors import FootfallError, InvalidInputError, TransientError
 
@@ -92,6 +93,8 @@ class Poster:
         response = await self._answer(self._head + b",".join(bodies) + b"]}")
         if response.is_success:
             return self._accepted(response)
+        if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise UnexpectedAnswerError(f"{response.url} answered {_summary(response)} See FOOTFALL_API_KEY.")
         if response.status_code not in (400, 413, 422):
             raise UnexpectedAnswerError(f"{response.url} answered {_summary(response)}: is that a Footfall?")
         if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY:
@@ -160,8 +163,8 @@ class Poster:
         return {index: "; ".join(reasons) for index, reasons in found.items()}
 
 
-def new_client(url: str) -> httpx.AsyncClient:
-    """Raises InvalidInputError where `url` is none."""
+def new_client(url: str, key: SecretStr | None = None) -> httpx.AsyncClient:
+    """A client that sends this API key. Raises InvalidInputError where `url` is none."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL as error:
@@ -171,7 +174,10 @@ def new_client(url: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         base_url=parsed,
         timeout=_TIMEOUT_S,
-        headers={"Content-Type": "application/json"},
+        headers={
+            "Content-Type": "application/json",
+            **({} if key is None else {"Authorization": f"Bearer {key.get_secret_value()}"}),
+        },
         # A proxy from the environment would rarely reach this very machine.
         trust_env=parsed.host not in ("localhost", "127.0.0.1", "::1"),
     )

@@ -7,21 +7,27 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from domain.shard import Shard
+from runtime.security_settings import SecuritySettings
 
 Network = IPv4Network | IPv6Network
 CqlConsistency = Literal["ONE", "LOCAL_ONE", "TWO", "THREE", "QUORUM", "LOCAL_QUORUM", "EACH_QUORUM", "ALL"]
 _TIME_OR_OFF = r"^(([01]\d|2[0-3]):[0-5]\d|off)$"
 
 
-class Settings(BaseSettings):
+class Settings(SecuritySettings):
     """Everything that can be set. The unit stands in a name or in its description."""
 
     # What is set to nothing is not set: Compose can't leave a variable out.
     model_config = SettingsConfigDict(
-        env_prefix="FOOTFALL_", env_ignore_empty=True, frozen=True, extra="ignore", populate_by_name=True
+        env_prefix="FOOTFALL_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        populate_by_name=True,
+        hide_input_in_errors=True,  # it may be a password, or for a rule of several settings all of them
     )
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
@@ -222,17 +228,6 @@ class Settings(BaseSettings):
     compact_events_per_s: int = Field(
         20_000, ge=1, description="Pace of compaction: interactions folded in a second, at the most."
     )
-    max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body in bytes; 413 beyond.")
-    requests_at_once: int = Field(
-        1_000,
-        ge=1,
-        description="Requests that an API process has under way at once, writes and reads each; 503 beyond.",
-    )
-    bytes_at_once: int = Field(
-        2 * 1024 * 1024,
-        ge=1024,
-        description="Bytes of the bodies of these; 503 beyond. Long bodies take long: this bounds the wait.",
-    )
     leave_s: float = Field(
         3.0,
         ge=0,
@@ -245,7 +240,7 @@ class Settings(BaseSettings):
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line shown.")
 
-    @field_validator("trusted_proxies", "scylla_contact_points", mode="before")
+    @field_validator("trusted_proxies", "scylla_contact_points", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -280,10 +275,11 @@ def environment_name(field_name: str) -> str:
 
 
 def describe_settings() -> list[SettingDescription]:
-    """Every setting, in the order in which the class has them."""
+    """Every setting, in the order in which the classes have them; those of security last."""
+    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] in SecuritySettings.model_fields)
     return [
         SettingDescription(environment_name(name), _default(field.default), field.description or "")
-        for name, field in Settings.model_fields.items()
+        for name, field in fields
     ]
 
 

@@ -1,8 +1,9 @@
 """Which Footfall a command speaks to."""
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from domain.errors import InvalidInputError
+from runtime.commands import settings
 from runtime.instance import read_instance
 from runtime.settings import Settings
 
@@ -18,3 +19,8 @@ def target_url(named: str | None) -> str:
     except ValidationError as error:
         raise InvalidInputError(f"the settings are not valid, and no --url is given: {error}") from error
     return (instance.api_url if instance else DEFAULT_URL).rstrip("/")
+
+
+def api_key() -> SecretStr | None:
+    """What to call it with."""
+    return settings().api_key

@@ -18,13 +18,14 @@ from runtime.importing.state import ImportState, Position, StateFile
 from runtime.importing.summary import BadRowReport, Summary, progress_of
 from runtime.importing.survey import Survey, survey_rows
 from runtime.posting import INTERACTIONS, Outcome, Poster, new_client
+from runtime.target import api_key
 
 _SAVE_EVERY_S = 1.0
 
 
 def run_import(options: Options, console: Console, now_us: int) -> Summary:
     """Raises FootfallError where it could not be finished; what was confirmed until then is remembered."""
-    client = new_client(options.url)  # before the first pass, which may be long
+    client = new_client(options.url, api_key())  # before the first pass, which may be long
     file_format = choose_format(options.file, options.format_name)
     if file_format.route is not INTERACTIONS:
         return import_catalog(options, file_format, client, console)
