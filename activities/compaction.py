@@ -10,6 +10,7 @@ from operator import attrgetter
 from temporalio import activity
 
 from activities.failures import heartbeats
+from activities.metrics import COMPACTED_BLOCKS, COMPACTED_INTERACTIONS, UNREADABLE_WEEKS
 from domain.compaction import COMPACT_RANGE, PLAN_COMPACTION, CompactionPlan, CompactionResult, RangeInput
 from domain.errors import CorruptBlockError
 from domain.week import WEEKS_KEPT, to_us, week_of
@@ -55,6 +56,9 @@ class Compaction:
                 due = [one for one in page if is_due(one, work.this_week, self._busy_blocks)]
                 for some in _cut(due, pace.events_a_go):
                     one_more = await self._fold(some)
+                    COMPACTED_BLOCKS.inc(one_more.blocks_before)
+                    COMPACTED_INTERACTIONS.inc(one_more.events)
+                    UNREADABLE_WEEKS.inc(one_more.unreadable)
                     done = done.plus(one_more)
                     await pace.wait(one_more.events)
             return done

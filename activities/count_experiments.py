@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
+from uuid import UUID
 
 from activities.fan_out import Resources
 from domain.experiment import Arm, Experiment
@@ -23,18 +24,18 @@ class CountExperiments:
         self._log = resources.log
         self._store = ExperimentStore(resources.pool)
 
-    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+    async def apply(self, rows: Sequence[IntakeRow]) -> set[UUID]:
         """The experiments are read after the rows: whatever of them counts in one occurred before that, so no lock
         is needed. Where none is on, that is all there is to do.
         """
         experiments = await self._store.counted()
         if not experiments:
-            return len(await self._log.mark_alone(self.name, rows))
+            return await self._log.mark_alone(self.name, rows)
         async with transaction(self._pool) as connection:
             fresh = await self._log.mark(connection, self.name, rows)
             interactions = [one for row in rows if row.intake_id in fresh for one in row.interactions]
             await self._count(connection, experiments, interactions)
-        return len(fresh)
+        return fresh
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         experiments = await self._store.counted()

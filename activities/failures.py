@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from domain.errors import FootfallError, TransientError
+from activities.metrics import ATTEMPTS, FAILURES
+from domain.errors import FootfallError, PermanentError, TransientError
 
 _LONGEST_MESSAGE = 2_000  # characters: failures are kept in histories
 _HEARTBEAT_EVERY_S = 3.0
@@ -47,14 +48,20 @@ def translated_failures() -> Iterator[None]:
     Transient ones are retried for ever; all others, unforeseen exceptions included, are not retried: they would
     fail again, and an operator has to see them.
     """
+    name = activity.info().activity_type
+    ATTEMPTS.labels(name).inc()
+    for foreseen in (TransientError, PermanentError):
+        FAILURES.labels(name, foreseen.__name__)  # from now on it says 0: the first one is seen to be one more
     try:
         yield
     except FootfallError as error:
+        FAILURES.labels(name, type(error).__name__).inc()
         raise ApplicationError(
             str(error)[:_LONGEST_MESSAGE],
             type=type(error).__name__,
             non_retryable=not isinstance(error, TransientError),
         ) from error
     except Exception as error:
+        FAILURES.labels(name, type(error).__name__).inc()
         message = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
         raise ApplicationError(message, type=type(error).__name__, non_retryable=True) from error

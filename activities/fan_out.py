@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import ClassVar, Protocol
+from uuid import UUID
 
 from temporalio import activity
 
 from activities.batches import BatchReader
 from activities.failures import heartbeats
+from activities.metrics import FAN_OUT_INTERACTIONS, VISIBLE_SECONDS
 from activities.poison import find_poison
 from domain.batch import FanOutInput, FanOutResult, account_keys
 from domain.errors import TransientError
@@ -46,8 +49,8 @@ class FanOut(Protocol):
 
     def __init__(self, resources: Resources) -> None: ...
 
-    async def apply(self, rows: Sequence[IntakeRow]) -> int:
-        """Applies those rows that it had not applied; how many these were."""
+    async def apply(self, rows: Sequence[IntakeRow]) -> set[UUID]:
+        """Applies those rows that it had not applied; which these were, once that is committed."""
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         """Raises what `apply` would raise because of these interactions, and has no effect that lasts."""
@@ -63,15 +66,26 @@ def fan_out_activity(
         async with heartbeats():
             rows = await batches.read(batch.batch_id)
             try:
-                applied = await fan_out.apply(rows) if rows else 0
+                applied = await fan_out.apply(rows) if rows else set()
             except TransientError:
                 raise
             except Exception as fault:  # whatever it is, the rest of the batch need not share it
                 rows = await _without_poison(fan_out, log, rows, fault)
                 applied = await fan_out.apply(rows)
-            return _result(rows, applied)
+            _count_applied(fan_out.name, rows, applied)
+            return _result(rows, len(applied))
 
     return run
+
+
+def _count_applied(fan_out: str, rows: Sequence[IntakeRow], applied: set[UUID]) -> None:
+    """What is committed now and was not before: an attempt that finds its rows applied counts none."""
+    now, interactions, visible = datetime.now(UTC), 0, VISIBLE_SECONDS.labels(fan_out)
+    for row in rows:
+        if row.intake_id in applied:
+            interactions += len(row.interactions)
+            visible.observe(max(0.0, (now - row.accepted_at).total_seconds()))
+    FAN_OUT_INTERACTIONS.labels(fan_out).inc(interactions)
 
 
 async def _without_poison(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from activities.fan_out import Resources
 from domain.actions import Action, actions_of, signal_types
@@ -19,7 +20,7 @@ class Recommendations:
         self._signals = resources.signals
         self._types = signal_types(resources.weights)
 
-    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+    async def apply(self, rows: Sequence[IntakeRow]) -> set[UUID]:
         """Whatever fails before the commit leaves no mark; signals outside PostgreSQL may be there then, and are
         written once more, which changes nothing.
         """
@@ -27,7 +28,7 @@ class Recommendations:
             fresh = await self._log.mark(connection, self.name, rows)
             interactions = [one for row in rows if row.intake_id in fresh for one in row.interactions]
             await self._signals.add(connection, self._actions(interactions))
-        return len(fresh)
+        return fresh
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         await self._signals.probe(self._actions(interactions))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from activities.fan_out import Resources
 from domain.block import encode_block
@@ -22,7 +23,7 @@ class Persist:
         self._log = resources.log
         self._blocks = resources.blocks
 
-    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+    async def apply(self, rows: Sequence[IntakeRow]) -> set[UUID]:
         done = await self._log.marked(self.name, [row.intake_id for row in rows])
         todo = [row for row in rows if row.intake_id not in done]
         chunk: list[Block] = []
@@ -34,8 +35,7 @@ class Persist:
                     chunk = []
         if chunk:
             await self._blocks.write(chunk)
-        await self._log.mark_alone(self.name, todo)
-        return len(todo)
+        return await self._log.mark_alone(self.name, todo)
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         """Without a write: a block's bytes may not change, and those of a part would be others."""

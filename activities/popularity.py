@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import ClassVar
+from uuid import UUID
 
 from activities.fan_out import Resources
 from domain.interaction import Interaction
@@ -19,7 +20,7 @@ class Popularity:
         self._weights = resources.weights
         self._store = PopularityStore(resources.pool)
 
-    async def apply(self, rows: Sequence[IntakeRow]) -> int:
+    async def apply(self, rows: Sequence[IntakeRow]) -> set[UUID]:
         async with transaction(self._pool) as connection:
             noting = await self._store.is_noting(connection)
             fresh = await self._log.mark(connection, self.name, rows)
@@ -29,7 +30,7 @@ class Popularity:
             deltas = count_popularity(interactions, self._weights)
             if deltas:
                 await self._store.add(connection, deltas)
-        return len(fresh)
+        return fresh
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         async with undone_transaction(self._pool) as connection:

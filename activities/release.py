@@ -4,6 +4,7 @@ from temporalio import activity
 
 from activities.batches import BatchReader
 from activities.failures import heartbeats
+from activities.metrics import RELEASED_ROWS
 from domain.batch import DISCARD, PARK, RELEASE, DiscardInput, ParkInput, ReleaseInput, ReleaseResult
 from domain.errors import CorruptBlockError
 from intake.log import IntakeLog
@@ -18,6 +19,7 @@ class BatchEnd:
     async def release(self, batch: ReleaseInput) -> ReleaseResult:
         async with heartbeats():
             released = await self._log.release(batch.batch_id, batch.fan_outs)
+            RELEASED_ROWS.inc(released.released_rows)
             self._batches.forget(batch.batch_id)
             return ReleaseResult(released.released_rows, released.remaining_rows)
 

@@ -12,6 +12,7 @@ import msgspec
 from temporalio import activity
 
 from activities.failures import heartbeats, translated_failures
+from activities.metrics import TRAININGS
 from domain.errors import PermanentError, TransientError
 from domain.training import (
     REGISTER_MODEL,
@@ -83,20 +84,25 @@ class Training:
     async def register(self, work: RegisterInput) -> Registered:
         """Keeps the model, and makes it the current one unless it is worse."""
         with translated_failures():
-            location = f"{self._models_url}/{work.version}"
-            await self._registry.register(work.version, location, work.fingerprint, work.metrics)
-            current = await self._registry.current()
-            before = None if current is None else current.version
-            if current is not None and current.version == work.version:
-                return Registered(work.version, "current")
-            if not work.activate:
-                return Registered(work.version, "candidate", "only registered, as asked", before)
-            fault = fault_of(work.metrics, {} if current is None else current.metrics)
-            if fault is not None and not work.force:
-                await self._registry.refuse(work.version, fault)
-                return Registered(work.version, "refused", fault, before)
-            await self._registry.activate(work.version, None if fault is None else f"forced, though {fault}")
-            return Registered(work.version, "current", None, before)
+            registered = await self._register(work)
+            TRAININGS.labels(registered.state).inc()
+            return registered
+
+    async def _register(self, work: RegisterInput) -> Registered:
+        location = f"{self._models_url}/{work.version}"
+        await self._registry.register(work.version, location, work.fingerprint, work.metrics)
+        current = await self._registry.current()
+        before = None if current is None else current.version
+        if current is not None and current.version == work.version:
+            return Registered(work.version, "current")
+        if not work.activate:
+            return Registered(work.version, "candidate", "only registered, as asked", before)
+        fault = fault_of(work.metrics, {} if current is None else current.metrics)
+        if fault is not None and not work.force:
+            await self._registry.refuse(work.version, fault)
+            return Registered(work.version, "refused", fault, before)
+        await self._registry.activate(work.version, None if fault is None else f"forced, though {fault}")
+        return Registered(work.version, "current", None, before)
 
 
 def _fault(step: str, code: int, errors: str) -> TransientError | PermanentError:

@@ -13,7 +13,9 @@ from api.registry import registry
 
 ACCEPTED = Counter("footfall_interactions_accepted", "Interactions accepted.")
 DUPLICATES = Counter("footfall_interactions_duplicate", "Interactions that were known already.")
-REFUSED = Counter("footfall_requests_refused", "Answers that are problems, by reason.", ["reason"])
+REFUSED = Counter(
+    "footfall_requests_refused", "Answers that are problems, by reason and status.", ["reason", "status"]
+)
 COMMIT_SECONDS = Histogram(
     "footfall_commit_seconds",
     "From a valid request to its commit.",
@@ -21,7 +23,7 @@ COMMIT_SECONDS = Histogram(
 )
 BACKLOG_EVENTS = Gauge(
     "footfall_backlog_events",
-    "Interactions accepted and not yet in every read model.",
+    "Interactions accepted and not yet in every read model, of the whole intake.",
     multiprocess_mode="mostrecent",
 )
 BACKLOG_AGE_SECONDS = Gauge(

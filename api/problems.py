@@ -94,7 +94,7 @@ def problem_response(request: Request, problem: Problem) -> Response:
     }
     if problem.errors:
         body["errors"] = problem.errors
-    REFUSED.labels(problem.reason).inc()
+    REFUSED.labels(problem.reason, str(int(problem.status))).inc()
     return Response(msgspec.json.encode(body), problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers))
 
 

@@ -109,7 +109,8 @@ async def _commit(services: Services, events: list[NewInteraction]) -> Accepted:
     COMMIT_SECONDS.observe(time.perf_counter() - started)
     services.backlog.added(accepted.accepted)
     ACCEPTED.inc(accepted.accepted)
-    DUPLICATES.inc(accepted.duplicates)
+    if accepted.duplicates:
+        DUPLICATES.inc(accepted.duplicates)
     return accepted
 
 

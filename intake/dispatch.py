@@ -8,6 +8,7 @@ from uuid import UUID
 
 from domain.errors import TransientError
 from domain.ids import new_id
+from intake.metrics import BATCH_INTERACTIONS, LEFT_TO_SWEEPER, START_FAILURES
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +128,7 @@ class Dispatcher:
             return
         now = self._under_way[batch.batch_id] = self._sealed_at = asyncio.get_running_loop().time()
         self._paced_until = max(self._paced_until, now) + self._pace_s
+        BATCH_INTERACTIONS.observe(batch.events)
         start = asyncio.create_task(self._start_or_leave(batch), name=f"start {batch.batch_id}")
         self._starts.add(start)
         start.add_done_callback(self._starts.discard)
@@ -138,7 +140,9 @@ class Dispatcher:
             try:
                 await self._start(batch.batch_id, batch.events)
             except TransientError as error:
+                START_FAILURES.inc()
                 if loop.time() + pause > deadline:
+                    LEFT_TO_SWEEPER.inc()
                     _log.warning("batch %s is left to the sweeper: %s", batch.batch_id, error)
                     return
                 await asyncio.sleep(pause)

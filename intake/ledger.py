@@ -51,11 +51,20 @@ class LedgerPartitions:
         with translated_errors():
             for offset in range(-self._window_days - 2 * _CLOCKS_APART_DAYS, _DAYS_AHEAD + 1):
                 day = today + timedelta(days=offset)
-                name = _PREFIX + day.strftime("%Y%m%d")
+                name = _name(day)
                 bounds = (day.isoformat(), (day + timedelta(days=1)).isoformat())
                 if await self._pool.fetchval(_QUERIES["make_ledger_partition"], name, *bounds):
                     made.append(name)
         return made
+
+    async def ends(self, today: date | None = None) -> date:
+        """The first day from today on that has no partition: nothing of that day can be accepted."""
+        with translated_errors():
+            names = {row["name"] for row in await self._pool.fetch(_QUERIES["ledger_partitions"])}
+        day = today or datetime.now(UTC).date()
+        while _name(day) in names:
+            day += timedelta(days=1)
+        return day
 
     async def drop(self, today: date | None = None) -> list[str]:
         """Drops the days behind the window, and forgets late events accepted before it; the dropped names.
@@ -68,7 +77,7 @@ class LedgerPartitions:
         with translated_errors():
             names = [row["name"] for row in await self._pool.fetch(_QUERIES["ledger_partitions"])]
             for name in sorted(names):
-                if name < _PREFIX + oldest.strftime("%Y%m%d"):
+                if name < _name(oldest):
                     await self._pool.execute(_QUERIES["drop_partition"], name)
                     dropped.append(name)
             late = today - timedelta(days=self._window_days + 1)
@@ -82,6 +91,10 @@ class LedgerPartitions:
         with translated_errors():
             row = await self._pool.fetchrow(_QUERIES["backlog"])
         return today if row is None or row["oldest"] is None else min(today, row["oldest"].date())
+
+
+def _name(day: date) -> str:
+    return _PREFIX + day.strftime("%Y%m%d")
 
 
 def now_us() -> int:

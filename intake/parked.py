@@ -75,6 +75,12 @@ class ParkedFanOuts:
         mine = {one.batch_id for one in found if await self._has(one.batch_id, which.account_id)}
         return [one for one in found if one.batch_id in mine]
 
+    async def count(self) -> dict[str, int]:
+        """In how many batches each fan-out is parked; those that are in none are left out."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["count"])
+        return {row["fan_out"]: row["count"] for row in rows}
+
     async def left(self, batch_ids: Sequence[UUID]) -> set[UUID]:
         """Those batches that have rows in the log."""
         with translated_errors():

@@ -8,5 +8,8 @@ WHERE ($1::uuid[] IS NULL OR p.batch_id = ANY ($1)) AND ($2::text IS NULL OR p.f
 GROUP BY p.batch_id, p.fan_out
 ORDER BY p.parked_at, p.batch_id, p.fan_out;
 
+-- name: count
+SELECT fan_out, count(*) FROM parked GROUP BY fan_out;
+
 -- name: left
 SELECT DISTINCT batch_id FROM intake_log WHERE batch_id = ANY ($1::uuid[]);

@@ -62,6 +62,12 @@ class Quarantine:
             rows = await self._pool.fetch(_QUERIES["find"], *_conditions(choice), limit)
         return [_quarantined(row) for row in rows]
 
+    async def count(self) -> dict[str, int]:
+        """How many there are for each fan-out that has some."""
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["count"])
+        return {row["fan_out"]: row["count"] for row in rows}
+
     async def retry(self, choice: Choice, fan_outs: Sequence[str], most_events: int) -> list[Retried]:
         """Puts them back into the intake log, in batches that are still to be started, in one transaction.
 

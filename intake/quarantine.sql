@@ -7,6 +7,9 @@ WHERE ($1::uuid[] IS NULL OR event_id = ANY ($1)) AND ($2::text IS NULL OR fan_o
 ORDER BY quarantined_at, event_id
 LIMIT $6;
 
+-- name: count
+SELECT fan_out, count(*) FROM quarantine GROUP BY fan_out;
+
 -- name: take
 -- $1 to $5 as above.
 DELETE FROM quarantine

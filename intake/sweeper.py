@@ -11,6 +11,7 @@ from domain.errors import FootfallError
 from domain.ids import new_id
 from intake.dispatch import StartWorkflow
 from intake.log import IntakeLog, StaleBatch
+from intake.metrics import SWEPT_BATCHES, SWEPT_INTERACTIONS
 from intake.packing import packed
 from store.postgres import Pool, transaction
 from store.queries import load_queries
@@ -81,6 +82,8 @@ class Sweeper:
         """The rows get their new batch first: should the start fail, the next sweep finds them there."""
         batch_id = new_id()
         events = await self._intake_log.move([batch.batch_id for batch in group], batch_id)
+        SWEPT_BATCHES.inc(len(group))
+        SWEPT_INTERACTIONS.inc(events)
         _log.warning("%d interactions of %d lost batches are carried by batch %s", events, len(group), batch_id)
         await self._start(batch_id, events)
         return batch_id

@@ -43,6 +43,7 @@ from runtime.guarded_http import SECURITY_HEADERS, GuardedHttp, RequestBounds, c
 from runtime.leaving import Processes, leave_on_sigterm, leaving_one_of
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
+from runtime.process_metrics import keep_sampling, tell_build
 from runtime.rules import load_rules
 from runtime.settings import Settings
 from runtime.signals import end_within
@@ -162,6 +163,7 @@ def _bounds(settings: Settings) -> RequestBounds:
 async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[State]:
     """Opens everything that the routes work with, and closes it in the reverse order."""
     rules = load_rules(settings.rules_file)
+    tell_build("api")
     async with AsyncExitStack() as stack:
         commits = await stack.enter_async_context(open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
         reads = await stack.enter_async_context(open_pool(settings, f"{_NAME} reads"))
@@ -200,6 +202,7 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
             _keep_partitions(partitions, has_days),
             popular.keep_refreshing(),
             assignments.keep_fresh(),
+            keep_sampling({"commits": commits, "reads": reads}),
         )
         stack.callback(end_within, _END_S)
         yield {

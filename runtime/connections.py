@@ -9,6 +9,7 @@ from datetime import timedelta
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import InvalidInputError, TransientError
@@ -136,11 +137,13 @@ async def lazy_client(settings: Settings) -> Client:
     )
 
 
-async def connected_client(settings: Settings) -> Client:
+async def connected_client(settings: Settings, runtime: Runtime | None = None) -> Client:
     """A client that is connected; waits for Temporal as long as it takes, saying so."""
     while True:
         try:
-            return await Client.connect(temporal_address(settings), namespace=settings.temporal_namespace)
+            return await Client.connect(
+                temporal_address(settings), namespace=settings.temporal_namespace, runtime=runtime
+            )
         except RuntimeError as error:
             _log.warning("Temporal at %s does not answer yet: %s", settings.temporal_address, error)
             await asyncio.sleep(_CONNECT_AGAIN_AFTER_S)

@@ -18,6 +18,8 @@ class Instance(msgspec.Struct, frozen=True):
     temporal_ui_url: str | None
     """None where TEMPORAL_ADDRESS named a server that is not ours."""
     pids: dict[str, int]
+    metrics_urls: dict[str, str] = {}
+    """Of api, worker and recommender."""
 
 
 def read_instance(data_dir: Path) -> Instance | None:

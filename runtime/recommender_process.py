@@ -22,6 +22,7 @@ from runtime.commands import connected_settings
 from runtime.connections import open_pool, open_signal_store
 from runtime.limits import allow_open_files
 from runtime.logs import set_up_logging
+from runtime.process_metrics import keep_sampling, tell_build
 from runtime.rules import load_rules
 from runtime.settings import Settings
 from serving.current_model import CurrentModel
@@ -84,6 +85,7 @@ def _serving(settings: Settings) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_engine(settings: Settings, rules: Rules) -> AsyncIterator[RecommenderState]:
+    tell_build("recommender")
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings, _NAME))
         signals = await stack.enter_async_context(open_signal_store(settings, pool, _NAME))
@@ -95,7 +97,11 @@ async def open_engine(settings: Settings, rules: Rules) -> AsyncIterator[Recomme
             cache_dir("models"),
         )
         engine = Engine(models, signals, Profiles(catalog), rules)
-        following = asyncio.create_task(models.keep_following())
+        beside = [
+            asyncio.create_task(models.keep_following()),
+            asyncio.create_task(keep_sampling({"recommender": pool})),
+        ]
         yield {"recommend": engine.answer}
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)

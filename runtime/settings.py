@@ -160,6 +160,14 @@ class Settings(SecuritySettings):
         description="Folder of models and of their training's files, as fsspec reads it (a path, s3://…); "
         "`models` in the data folder where it is not set. No two Footfalls share one.",
     )
+    worker_metrics_host: str = Field("127.0.0.1", description="Address that the worker tells its metrics on.")
+    worker_metrics_port: int = Field(
+        9101,
+        ge=0,
+        le=65535,
+        description="Port of GET /metrics of the worker, with those of Temporal's SDK; 0: none. API and recommender "
+        "have theirs on their own ports.",
+    )
     rules_file: Path | None = Field(
         None, description="TOML file with the shop's rules for recommendations: docs/recommendations.md."
     )

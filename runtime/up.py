@@ -47,6 +47,7 @@ class Stack:
         self._temporal_ui_url: str | None = None
         self._port = settings.port
         self._recommender_port = settings.recommender_port
+        self._metrics_port = settings.worker_metrics_port
 
     def run(self) -> None:
         """Runs until Ctrl-C or SIGTERM.
@@ -83,6 +84,8 @@ class Stack:
             self._show(f"applied migration {name}")
         self._port = self._choose_port("the API", self._settings.host, self._settings.port)
         self._recommender_port = self._choose_port("the recommender", _OWN_HOST, self._recommender_port)
+        if self._metrics_port:
+            self._metrics_port = self._choose_port("the worker's metrics", _OWN_HOST, self._metrics_port)
         self._launch("worker", self._process("worker"))
         self._launch("recommender", self._process("recommender"))
         self._launch("api", self._process("api"))
@@ -118,6 +121,8 @@ class Stack:
             "FOOTFALL_PORT": str(self._port),
             "FOOTFALL_DATA_DIR": str(self._data_dir),
             "FOOTFALL_LEAVE_S": "0",  # no proxy looks
+            "FOOTFALL_WORKER_METRICS_HOST": _OWN_HOST,
+            "FOOTFALL_WORKER_METRICS_PORT": str(self._metrics_port),
             "FOOTFALL_RECOMMENDER_HOST": _OWN_HOST,
             "FOOTFALL_RECOMMENDER_PORT": str(self._recommender_port),
             "FOOTFALL_RECOMMENDER_URL": f"http://{_OWN_HOST}:{self._recommender_port}",
@@ -150,6 +155,13 @@ class Stack:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._settings.host, self._settings.host)  # noqa: S104
         return f"http://{host}:{self._port}"
 
+    @property
+    def _metrics_urls(self) -> dict[str, str]:
+        addresses = {"api": self._api_url, "recommender": f"http://{_OWN_HOST}:{self._recommender_port}"}
+        if self._metrics_port:
+            addresses["worker"] = f"http://{_OWN_HOST}:{self._metrics_port}"
+        return {name: f"{address}/metrics" for name, address in sorted(addresses.items())}
+
     def _write_instance(self) -> None:
         pids = {name: server.process.pid for name, server in self._servers.items() if server.process is not None}
         instance = Instance(
@@ -159,6 +171,7 @@ class Stack:
             temporal_address=self._temporal_address,
             temporal_ui_url=self._temporal_ui_url,
             pids={"supervisor": os.getpid(), **pids},
+            metrics_urls=self._metrics_urls,
         )
         write_instance(self._data_dir, instance)
 
@@ -168,6 +181,7 @@ class Stack:
             f"API          {self._api_url}",
             f"Docs page    {self._api_url}/docs",
             f"Temporal UI  {ui}",
+            *(f"Metrics      {url} ({name})" for name, url in self._metrics_urls.items()),
             f"Data, logs   {self._data_dir}",
         ]
         title = f"Footfall is ready after {seconds - building_s:.1f} s"

@@ -38,8 +38,11 @@ from runtime.connections import (
 )
 from runtime.housekeeping import Nightly, keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
+from runtime.metrics_port import serve_metrics, temporal_runtime_with_metrics
+from runtime.process_metrics import keep_sampling, tell_build
 from runtime.settings import Settings, models_url
 from runtime.signals import end_within, stop_event, unless_stopped
+from runtime.watch import Watch
 from serving.client import open_recommender
 from store.blocks.protocol import BlockStore
 from store.experiments import ExperimentStore
@@ -82,7 +85,7 @@ async def work(settings: Settings) -> None:
             return
         worker, *beside = opened
         async with worker:
-            tasks = [asyncio.create_task(one) for one in beside]
+            tasks = [asyncio.create_task(one) for one in (*beside, *_told(settings, pool))]
             _log.info("the worker is ready")
             await stop.wait()
             end_within(_END_S)
@@ -97,7 +100,8 @@ async def _open(
     settings: Settings, pool: Pool, stack: AsyncExitStack
 ) -> tuple[Worker, Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
     """The worker, and what runs beside it; waits for what they need as long as it takes, saying so."""
-    client = await connected_client(settings)
+    runtime = temporal_runtime_with_metrics() if settings.worker_metrics_port else None
+    client = await connected_client(settings, runtime)
     log = IntakeLog(pool)
     weights = load_event_weights(settings.event_types_file)
     blocks = await stack.enter_async_context(open_block_store(settings, pool))
@@ -134,6 +138,19 @@ async def _open(
         ],
     )
     return worker, sweeper.keep_sweeping(), keep_house(client, nightly, _HOUSE_EVERY_S)
+
+
+def _told(settings: Settings, pool: Pool) -> list[Coroutine[Any, Any, None]]:
+    """What runs for those who look on."""
+    if not settings.worker_metrics_port:
+        return []
+    tell_build("worker")
+    fan_outs = [fan_out.name for fan_out in FAN_OUTS]
+    return [
+        serve_metrics(settings.worker_metrics_host, settings.worker_metrics_port),
+        keep_sampling({"worker": pool}),
+        Watch(pool, fan_outs, settings.dedup_window_days).keep_sampling(),
+    ]
 
 
 async def _make_room(maintenance: Maintenance) -> None:

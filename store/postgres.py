@@ -106,3 +106,9 @@ async def undone_transaction(pool: Pool) -> AsyncIterator[Connection]:
                 yield connection
             finally:
                 await attempt.rollback()
+
+
+def waiting_for_connection(pool: Pool) -> int:
+    """How many wait for a connection now. The driver tells how many are busy, and this only to itself."""
+    queue = pool._queue  # type: ignore[attr-defined]  # noqa: SLF001
+    return len(queue._getters)  # noqa: SLF001

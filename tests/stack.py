@@ -31,6 +31,8 @@ class Stack:
     logs: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=lambda: free_port("127.0.0.1", 0))
+    metrics_port: int = field(default_factory=lambda: free_port("127.0.0.1", 0))
+    """The worker's."""
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -45,6 +47,7 @@ class Stack:
             "TEMPORAL_ADDRESS": self.temporal_address,
             "FOOTFALL_PORT": str(self.port),
             "FOOTFALL_LEAVE_S": "0",
+            "FOOTFALL_WORKER_METRICS_PORT": str(self.metrics_port),
             **self.settings,
         }
 

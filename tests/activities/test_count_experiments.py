@@ -156,9 +156,9 @@ async def test_what_is_run_again_is_counted_once(running: ExperimentStore, resou
     first, second = [answered(IN_NEW, NEW), bought(IN_NEW)], [bought(IN_NEW), clicked(IN_NEW)]
     rows = await _rows(resources.log, first, second)
     counting = CountExperiments(resources)
-    assert await counting.apply(rows[:1]) == 1
-    assert await counting.apply(rows) == 1
-    assert await counting.apply(rows) == 0
+    assert len(await counting.apply(rows[:1])) == 1
+    assert len(await counting.apply(rows)) == 1
+    assert not await counting.apply(rows)
     sums = (await _sums(running, pool))["new"]
     assert (sums["answers"], sums["purchases"], sums["clicks"]) == (1, 2, 1)
 
@@ -178,7 +178,7 @@ async def test_without_the_commit_there_is_neither_mark_nor_count(
         await CountExperiments(resources).apply(rows)
     for table in ("applied", "experiment_account", "experiment_day"):
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0, table
-    assert await CountExperiments(resources).apply(rows) == 1
+    assert len(await CountExperiments(resources).apply(rows)) == 1
     assert (await _sums(running, pool))["new"]["purchases"] == 1
 
 

@@ -26,6 +26,7 @@ PYPROJECT = ROOT / "pyproject.toml"
 
 API_PORT = Settings.model_fields["port"].default
 RECOMMENDER_PORT = Settings.model_fields["recommender_port"].default
+METRICS_PORT = Settings.model_fields["worker_metrics_port"].default
 
 # What the servers' images listen on cannot be read anywhere here.
 LISTENS = {
@@ -35,6 +36,9 @@ LISTENS = {
     "temporal-ui": {8080},
     "api": {API_PORT},
     "recommender": {RECOMMENDER_PORT},
+    "worker": {METRICS_PORT},
+    "prometheus": {9090},
+    "grafana": {3000},
 }
 LOOPBACK = {"127.0.0.1", "localhost"}
 
@@ -141,6 +145,7 @@ def test_the_services_of_the_design_are_there() -> None:
     assert set(services()) == {
         *("scylladb", "postgres", "redis", "temporal", "temporal-ui"),
         *("migrate", "api", "worker", "recommender"),
+        *("prometheus", "grafana"),
     }
 
 
@@ -148,7 +153,7 @@ def test_every_image_has_a_tag_and_none_is_latest() -> None:
     for name, service in services().items():
         tag = re.fullmatch(r"[a-z0-9./-]+:([A-Za-z0-9_.-]+)", service["image"])
         assert tag is not None, f"{name}: {service['image']} has no tag"
-        assert tag[1][0].isdigit(), f"{name}: {service['image']} is no fixed version"
+        assert tag[1].removeprefix("v")[0].isdigit(), f"{name}: {service['image']} is no fixed version"
 
 
 def test_our_image_has_our_version() -> None:
@@ -305,7 +310,35 @@ def test_processes_may_finish_before_they_are_killed() -> None:
 
 def test_every_named_volume_is_declared_and_used() -> None:
     used = {volume.partition(":")[0] for service in services().values() for volume in service.get("volumes", [])}
-    assert used == set(compose()["volumes"])
+    assert {one for one in used if not one.startswith("./")} == set(compose()["volumes"])
+
+
+def test_files_of_ours_that_services_read_are_there_and_stay_as_they_are() -> None:
+    for name, service in services().items():
+        for volume in service.get("volumes", []):
+            source, _, target = volume.partition(":")
+            if source.startswith("./"):
+                assert (ROOT / source).exists(), f"{name}: {source}"
+                assert target.endswith(":ro"), f"{name}: {source}"
+
+
+def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alerts_names() -> None:
+    config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
+    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    assert targets == {
+        f"footfall-{name}": [f"{name}:{port}"] for name in ("api", "worker", "recommender") for port in LISTENS[name]
+    }
+    for service in ours().values():
+        environment = service["environment"]
+        assert environment["FOOTFALL_WORKER_METRICS_HOST"] == "0.0.0.0"
+        assert environment["FOOTFALL_WORKER_METRICS_PORT"] == str(METRICS_PORT)
+
+
+def test_prometheus_and_grafana_are_started_for_who_asks_for_them() -> None:
+    for name in ("prometheus", "grafana"):
+        assert services()[name]["profiles"] == ["observability"], name
+    provisioned = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
+    assert provisioned["datasources"][0]["url"] == "http://prometheus:9090"
 
 
 def test_what_keeps_data_has_its_volume_where_its_image_keeps_data() -> None:
@@ -419,8 +452,8 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
     assert "CMD" not in words
 
 
-def test_the_image_exposes_the_ports_of_the_api_and_the_recommender() -> None:
-    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT}"
+def test_the_image_exposes_the_ports_of_its_processes() -> None:
+    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT} {METRICS_PORT}"
 
 
 def test_the_image_has_the_library_that_the_rankers_wheel_does_not_bring() -> None:

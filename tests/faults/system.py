@@ -188,6 +188,7 @@ class System:
             "FOOTFALL_POSTGRES_URL": f"postgresql://postgres@127.0.0.1:{self.link.port}/postgres?sslmode=disable",
             "TEMPORAL_ADDRESS": self.temporal.address,
             "FOOTFALL_PORT": str(self._ports.get(name, 0)),
+            "FOOTFALL_WORKER_METRICS_PORT": "0",  # there are two of them
             "FOOTFALL_SWEEP_INTERVAL_S": "1",
             "FOOTFALL_SWEEP_AFTER_S": "4",
             "FOOTFALL_DATA_DIR": str(self._folder / "none"),
