@@ -8,6 +8,7 @@ from activities.fan_out import Resources
 from domain.block import encode_block
 from domain.interaction import Interaction
 from domain.week import week_of
+from intake.erasure import erased_rows
 from intake.log import IntakeRow
 from store.blocks.protocol import Block
 
@@ -20,6 +21,7 @@ class Persist:
     name: ClassVar[str] = "persist"
 
     def __init__(self, resources: Resources) -> None:
+        self._pool = resources.pool
         self._log = resources.log
         self._blocks = resources.blocks
 
@@ -35,7 +37,19 @@ class Persist:
                     chunk = []
         if chunk:
             await self._blocks.write(chunk)
-        return await self._log.mark_alone(self.name, todo)
+        marked = await self._log.mark_alone(self.name, todo)
+        await self._take_back([row for row in todo if row.intake_id not in marked])
+        return marked
+
+    async def _take_back(self, rows: Sequence[IntakeRow]) -> None:
+        """Of rows that were gone when they were to be marked: what an erasure had taken out of them meanwhile."""
+        if not rows:
+            return
+        by_id = {row.intake_id: row for row in rows}
+        for intake_id, account_id in await erased_rows(self._pool, list(by_id)):
+            mine = [one for one in by_id[intake_id].interactions if one.account_id == account_id]
+            removed = {week: [intake_id] for _, week in _by_account_and_week(mine)}
+            await self._blocks.erase(account_id, removed, [])
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:
         """Without a write: a block's bytes may not change, and those of a part would be others."""

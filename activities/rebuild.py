@@ -28,6 +28,7 @@ from domain.rebuild import (
 from domain.week import day_start_us, to_us, week_of
 from intake.recount import LedgerCheck, Recount
 from store.blocks.protocol import BlockStore
+from store.erasure import remembered
 from store.popularity import PopularityDelta, PopularityStore, ProductDay, count_popularity
 from store.postgres import Connection, Pool
 from store.rebuild import Rebuild, RebuildStore
@@ -66,6 +67,7 @@ class Rebuilding:
                     await self._store.write_base(connection, rebuild)
                     await self._recount.note_logged(connection)
                     await self._count_marked(connection, rebuild)
+                    await self._count_erased(connection, rebuild)
                     await self._store.note_base(connection, rebuild)
             rebuild = await self._store.load(work.rebuild_id)
             first_week, last_week = (week_of(day_start_us(day)) for day in (rebuild.first_day, rebuild.last_day))
@@ -84,6 +86,12 @@ class Rebuilding:
             if len(deltas) >= _DAYS_A_WRITE:
                 await self._store.add(connection, deltas)
                 deltas = {}
+        if deltas:
+            await self._store.add(connection, deltas)
+
+    async def _count_erased(self, connection: Connection, rebuild: Rebuild) -> None:
+        """What popularity keeps of erased accounts, which no block holds."""
+        deltas = await remembered(connection, rebuild.first_day, rebuild.last_day, rebuild.weights)
         if deltas:
             await self._store.add(connection, deltas)
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from api import (
     catalog,
+    erasures,
     experiments,
     feedback,
     health,
@@ -36,6 +37,7 @@ _LEGACY_PREFIX = "/api/v1/analytic"
 _ROUTERS = (
     interaction.router,
     feedback.router,
+    erasures.router,  # before history, whose accounts have any text for an id: …/export too
     history.router,
     receipts.router,
     popularity.router,

@@ -11,6 +11,8 @@ from api.shared_reads import SharedReads
 from domain.shard import Shard
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
+from intake.erasures import Erasures
+from intake.export import Exporter
 from intake.ledger import LedgerDays
 from intake.receipts import Receipts
 from intake.releases import Releases
@@ -40,6 +42,8 @@ class Services:
     experiments: ExperimentStore
     assignments: Assignments
     exposures: Exposures
+    erasures: Erasures
+    exporter: Exporter
     fan_outs: Sequence[str]
     shard: Shard | None
     """None where the intake is not divided."""

@@ -1,4 +1,6 @@
-"""The intake's side of Temporal: starts the workflow that carries a batch, and asks whether it is open."""
+"""The intake's side of Temporal: starts the workflow that carries a batch, and asks whether it is open; starts
+erasures.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,6 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain.batch import RECORD_INTERACTIONS, TASK_QUEUE, BatchInput
+from domain.erasure import ERASE_ACCOUNT, ErasureInput, workflow_id
 from domain.errors import TransientError
 
 _RPC_TIMEOUT = timedelta(seconds=10)
@@ -76,3 +79,26 @@ class Carrier:
         except RuntimeError as error:
             raise TransientError(f"Temporal: {error}") from error
         return described.status == WorkflowExecutionStatus.RUNNING
+
+
+async def start_erasure(client: Client, erasure_id: UUID) -> None:
+    """Starts the workflow of an erasure, or starts it anew where it has failed; one that runs goes on.
+
+    Raises:
+        TransientError: Temporal did not take it.
+
+    """
+    try:
+        await client.start_workflow(
+            ERASE_ACCOUNT,
+            ErasureInput(erasure_id),
+            id=workflow_id(erasure_id),
+            task_queue=TASK_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            rpc_timeout=_RPC_TIMEOUT,
+        )
+    except WorkflowAlreadyStartedError:
+        return  # it has ended well
+    except (RPCError, RuntimeError) as error:
+        raise TransientError(f"Temporal: {error}") from error

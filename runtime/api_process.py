@@ -27,9 +27,11 @@ from api.services import Services, State
 from api.shared_reads import SharedReads
 from domain.errors import FootfallError, TransientError
 from intake.backlog import Backlog
-from intake.carrier import Carrier
+from intake.carrier import Carrier, start_erasure
 from intake.commit import GroupCommit
 from intake.dispatch import Dispatcher
+from intake.erasures import Erasures
+from intake.export import Exporter
 from intake.late import LateEvents
 from intake.ledger import LedgerDays, LedgerPartitions
 from intake.log import IntakeLog
@@ -51,6 +53,7 @@ from serving.client import open_recommender
 from serving.ladder import RECOMMENDER_S, Ladder
 from serving.popular import Popular
 from store.catalog import CatalogStore
+from store.erasure import ErasureStore
 from store.experiments import ExperimentStore
 from store.popular_items import PopularItems
 from store.popularity import PopularityStore
@@ -222,6 +225,8 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
                 experiments=experiments,
                 assignments=assignments,
                 exposures=exposures,
+                erasures=Erasures(ErasureStore(reads), partial(start_erasure, client)),
+                exporter=Exporter(reads, blocks, signals),
                 fan_outs=fan_outs,
                 shard=settings.shard,
                 leaving=leaving,

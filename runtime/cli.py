@@ -12,6 +12,7 @@ from domain.errors import FootfallError
 from runtime.commands import INTERRUPTED, connected_settings, console, errors, leave
 from runtime.commands import settings as read_settings
 from runtime.demo import demo
+from runtime.erasure_command import erase, export
 from runtime.experiments_command import app as experiments
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
@@ -132,6 +133,8 @@ app.command()(train)
 app.command()(verify)
 app.command("import")(import_file)
 app.command()(demo)
+app.command()(erase)
+app.command()(export)
 
 
 @app.command("settings")

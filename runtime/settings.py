@@ -201,6 +201,12 @@ class Settings(SecuritySettings):
         le=168,
         description="Days for which the ledger knows an event id at least, counted from its acceptance.",
     )
+    erasure_settle_s: float = Field(
+        600.0,
+        ge=0,
+        description="Seconds after which an erasure goes over all stores once more, for what was written by whoever "
+        "was at work when it began.",
+    )
     backlog_limit_events: int = Field(
         1_000_000,
         ge=1,

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -15,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities import FAN_OUTS
 from activities.batches import BatchReader
 from activities.compaction import Compaction
+from activities.erasure import Erasing
 from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
 from activities.precompute import Precompute
@@ -25,7 +27,8 @@ from activities.training import Training
 from domain.batch import TASK_QUEUE
 from domain.errors import TransientError
 from domain.event_types import load_event_weights
-from intake.carrier import Carrier
+from intake.carrier import Carrier, start_erasure
+from intake.erasures import keep_starting
 from intake.ledger import LedgerPartitions
 from intake.log import IntakeLog
 from intake.sweeper import Sweeper
@@ -45,6 +48,7 @@ from runtime.signals import end_within, stop_event, unless_stopped
 from runtime.watch import Watch
 from serving.client import open_recommender
 from store.blocks.protocol import BlockStore
+from store.erasure import ErasureStore
 from store.experiments import ExperimentStore
 from store.models import ModelRegistry
 from store.popularity import PopularityStore
@@ -58,6 +62,7 @@ _log = logging.getLogger(__name__)
 # Fan-outs share one interpreter: more at once would only take memory.
 _ACTIVITIES_AT_ONCE = 16
 _HOUSE_EVERY_S = 10.0
+_ERASURES_EVERY_S = 60.0
 # For an answer that nobody waits for.
 _RECOMMENDER_S = 10.0
 _AGAIN_AFTER_S = 1.0
@@ -83,7 +88,7 @@ async def work(settings: Settings) -> None:
         if opened is None:
             end_within(_END_S)
             return
-        worker, *beside = opened
+        worker, beside = opened
         async with worker:
             tasks = [asyncio.create_task(one) for one in (*beside, *_told(settings, pool))]
             _log.info("the worker is ready")
@@ -98,7 +103,7 @@ async def work(settings: Settings) -> None:
 
 async def _open(
     settings: Settings, pool: Pool, stack: AsyncExitStack
-) -> tuple[Worker, Coroutine[Any, Any, None], Coroutine[Any, Any, None]]:
+) -> tuple[Worker, list[Coroutine[Any, Any, None]]]:
     """The worker, and what runs beside it; waits for what they need as long as it takes, saying so."""
     runtime = temporal_runtime_with_metrics() if settings.worker_metrics_port else None
     client = await connected_client(settings, runtime)
@@ -111,7 +116,8 @@ async def _open(
     await register_search_attributes(client)
     nightly = Nightly(settings.train_at, settings.precompute_at)
     await schedule_housekeeping(client, nightly)
-    sweeper = _sweeper(settings, pool, log, client)
+    carrier = Carrier(client, [fan_out.name for fan_out in FAN_OUTS])
+    sweeper = _sweeper(settings, pool, log, carrier)
     compaction = Compaction(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
@@ -124,6 +130,7 @@ async def _open(
         ModelRegistry(pool),
         accounts_a_second=settings.precompute_accounts_per_s,
     )
+    erasing = Erasing(pool, blocks, signals, weights, carrier.end, settle_s=settings.erasure_settle_s)
     worker = _worker(
         client,
         Resources(pool, log, blocks, signals, weights),
@@ -135,9 +142,11 @@ async def _open(
             Recounting(pool, blocks).recount,
             *_training(settings, pool).activities(),
             *precompute.activities(),
+            *erasing.activities(),
         ],
     )
-    return worker, sweeper.keep_sweeping(), keep_house(client, nightly, _HOUSE_EVERY_S)
+    keep_erasing = keep_starting(ErasureStore(pool), partial(start_erasure, client), _ERASURES_EVERY_S)
+    return worker, [sweeper.keep_sweeping(), keep_house(client, nightly, _HOUSE_EVERY_S), keep_erasing]
 
 
 def _told(settings: Settings, pool: Pool) -> list[Coroutine[Any, Any, None]]:
@@ -182,7 +191,15 @@ def _worker(client: Client, resources: Resources, others: Sequence[Callable[...,
 
 def _maintenance(settings: Settings, pool: Pool, blocks: BlockStore, signals: SignalStore) -> Maintenance:
     ledger = LedgerPartitions(pool, settings.dedup_window_days)
-    return Maintenance(ledger, blocks, PopularityStore(pool), signals, ExperimentStore(pool))
+    return Maintenance(
+        ledger,
+        blocks,
+        PopularityStore(pool),
+        signals,
+        ExperimentStore(pool),
+        ErasureStore(pool),
+        window_days=settings.dedup_window_days,
+    )
 
 
 def _training(settings: Settings, pool: Pool) -> Training:
@@ -190,8 +207,7 @@ def _training(settings: Settings, pool: Pool) -> Training:
     return Training(ModelRegistry(pool), command, models_url(settings))
 
 
-def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, client: Client) -> Sweeper:
-    carrier = Carrier(client, [fan_out.name for fan_out in FAN_OUTS])
+def _sweeper(settings: Settings, pool: Pool, log: IntakeLog, carrier: Carrier) -> Sweeper:
     return Sweeper(
         pool,
         log,

@@ -1,7 +1,7 @@
 """Experiments in PostgreSQL: their plans, their accounts, and the sums of their arms by UTC day."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import starmap
@@ -12,7 +12,8 @@ import msgspec
 
 from domain.errors import ConflictError
 from domain.experiment import Experiment, Plan, State, encode_plan, read_plan
-from domain.outcomes import AccountCount, Outcome, Tally
+from domain.outcomes import MILLIONTHS, AccountCount, Outcome, Tally
+from domain.week import from_us
 from store.postgres import Connection, Pool, transaction, translated_errors
 from store.queries import load_queries
 
@@ -41,6 +42,20 @@ class ArmDay(NamedTuple):
     experiment: str
     day: date
     arm: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfAccount:
+    """What is counted of one account in one experiment."""
+
+    experiment: str
+    arm: str
+    exposed_at: datetime | None
+    """Its first answer."""
+    answers: int
+    clicks: int
+    purchases: int
+    revenue: Decimal
 
 
 class ExperimentStore:
@@ -141,6 +156,11 @@ class ExperimentStore:
         found = {(row["account_id"], row["experiment"]): _account(row) for row in rows}
         return {key: found[key.account_id, key.experiment] for key in ordered}
 
+    async def of_account(self, account_id: str) -> list[OfAccount]:
+        with translated_errors():
+            rows = await self._pool.fetch(_QUERIES["of_account"], account_id)
+        return [_of_account(row) for row in rows]
+
     async def write_accounts(self, connection: Connection, accounts: Mapping[InExperiment, AccountCount]) -> None:
         """Inside the transaction that locked them."""
         rows = list(starmap(_account_row, accounts.items()))
@@ -183,6 +203,11 @@ async def _existing(connection: Connection, name: str, state: State) -> Experime
 
 def _experiment(row: asyncpg.Record) -> Experiment:
     return Experiment(**{**row, "plan": read_plan(row["plan"])})
+
+
+def _of_account(row: asyncpg.Record) -> OfAccount:
+    exposed_at = None if row["exposed_at"] is None else from_us(row["exposed_at"])
+    return OfAccount(**{**row, "exposed_at": exposed_at, "revenue": row["revenue"] / MILLIONTHS})
 
 
 def _account(row: asyncpg.Record) -> AccountCount:

@@ -48,6 +48,10 @@ ON CONFLICT (account_id, experiment) DO UPDATE SET arm = a.arm WHERE false;
 SELECT a.account_id, a.experiment, a.exposed_at, a.answers, a.clicks, a.purchases, a.revenue, a.waiting
 FROM unnest($1::text[], $2::text[]) AS k (account_id, experiment) JOIN experiment_account a USING (account_id, experiment);
 
+-- name: of_account
+SELECT experiment, arm, exposed_at, answers, clicks, purchases, revenue FROM experiment_account
+WHERE account_id = $1 ORDER BY experiment;
+
 -- name: write_accounts
 UPDATE experiment_account AS a
 SET exposed_at = k.exposed_at, answers = k.answers, clicks = k.clicks, purchases = k.purchases, revenue = k.revenue,

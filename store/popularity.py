@@ -36,6 +36,17 @@ class PopularityDelta:
         self.cart += other.cart
         self.review += other.review
 
+    def negated(self) -> "PopularityDelta":
+        return PopularityDelta(-self.score, -self.view, -self.purchase, -self.favorite, -self.cart, -self.review)
+
+    @classmethod
+    def of(cls, weight: EventWeight, events: int) -> "PopularityDelta":
+        """What so many interactions of one type add."""
+        delta = cls(weight.score_delta * events)
+        if weight.counter is not None:
+            setattr(delta, weight.counter, events)
+        return delta
+
 
 ProductDay = tuple[date, str]
 

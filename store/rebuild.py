@@ -67,7 +67,8 @@ class RebuildStore:
 
         Raises:
             ConflictError: another rebuild is on.
-            TransientError: another attempt is under way, or those who apply events are slow.
+            TransientError: another attempt is under way, those who apply events are slow, or an erasure has taken
+                its account's share of popularity and not yet its blocks.
 
         """
         with translated_errors():
@@ -79,6 +80,8 @@ class RebuildStore:
                     async with self._pool.acquire() as gate, gate.transaction():
                         await gate.execute(_QUERIES["limits"], _GATE_WAIT, "60s")
                         await gate.execute(_QUERIES["close_gate"])
+                        if await gate.fetchval(_QUERIES["is_erasing"]):
+                            raise TransientError("an erasure is taking blocks away: the rebuild waits for it")
                         await gate.execute(_QUERIES["clear"])
                         await gate.execute(_QUERIES["start_noting"], rebuild_id)
                         await stack.enter_async_context(base.transaction(isolation="repeatable_read"))

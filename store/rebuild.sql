@@ -16,6 +16,9 @@ LOCK TABLE popularity_state IN ACCESS EXCLUSIVE MODE;
 -- name: state
 SELECT rebuild_id FROM popularity_state;
 
+-- name: is_erasing
+SELECT EXISTS (SELECT FROM erasure WHERE removing);
+
 -- name: load
 SELECT rebuild_id, moment, first_day, last_day, weights, ledger FROM rebuild WHERE rebuild_id = $1;
 

@@ -60,6 +60,9 @@ class SignalStore(Protocol):
     async def both(self, account_id: str) -> tuple[list[Action], Hidden]:
         """`recent` and `hidden`, read at once."""
 
+    async def erase(self, account_id: str, before_us: int) -> int:
+        """Drops what an account did before that moment; how many actions, each counted for each kind."""
+
     async def maintain(self) -> None:
         """Makes room for what is to come and drops what is out of keep."""
 

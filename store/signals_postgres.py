@@ -7,7 +7,7 @@ from asyncpg import Record
 
 from domain.actions import Action, Hidden, hidden_of, newest_first
 from domain.week import WEEKS_PER_PARTITION, week_of, week_start_us
-from store.postgres import Connection, Pool, translated_errors, undone_transaction
+from store.postgres import Connection, Pool, transaction, translated_errors, undone_transaction
 from store.queries import load_queries
 from store.signals import LASTING, RECENT, Kind, now_us, pack, to_keep, unpack
 
@@ -53,16 +53,18 @@ class PostgresSignalStore:
         self._pool = pool
 
     async def add(self, connection: Connection, actions: Sequence[Action]) -> None:
-        now = now_us()
         for table in _TABLES:
-            rows = to_keep(table.kind, actions, now)
-            if rows:
-                await connection.execute(
-                    _QUERIES[f"add_{table.name}"],
-                    list(rows),
-                    [some[0].occurred_at for some in rows.values()],
-                    [pack(some) for some in rows.values()],
-                )
+            await self._add(connection, table, actions)
+
+    async def _add(self, connection: Connection, table: _Table, actions: Sequence[Action]) -> None:
+        rows = to_keep(table.kind, actions, now_us())
+        if rows:
+            await connection.execute(
+                _QUERIES[f"add_{table.name}"],
+                list(rows),
+                [some[0].occurred_at for some in rows.values()],
+                [pack(some) for some in rows.values()],
+            )
 
     async def probe(self, actions: Sequence[Action]) -> None:
         async with undone_transaction(self._pool) as connection:
@@ -84,6 +86,17 @@ class PostgresSignalStore:
             for table in _TABLES
         )
         return recent, hidden_of(lasting)
+
+    async def erase(self, account_id: str, before_us: int) -> int:
+        removed = 0
+        async with transaction(self._pool) as connection:
+            for table in _TABLES:
+                rows = await connection.fetch(_QUERIES[f"take_{table.name}"], account_id)
+                actions = [one for row in rows for one in unpack(account_id, row["actions"])]
+                kept = [one for one in actions if one.occurred_at >= before_us]
+                removed += len(actions) - len(kept)
+                await self._add(connection, table, kept)
+        return removed
 
     async def _read(self, table: _Table, account_id: str, limit: int) -> list[Action]:
         now = now_us()

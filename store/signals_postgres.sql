@@ -19,6 +19,12 @@ UNION ALL
 (SELECT 'lasting_signal', actions FROM lasting_signal
  WHERE account_id = $1 AND newest_at >= $4 ORDER BY newest_at DESC LIMIT $5);
 
+-- name: take_recent_signal
+DELETE FROM recent_signal WHERE account_id = $1 RETURNING actions;
+
+-- name: take_lasting_signal
+DELETE FROM lasting_signal WHERE account_id = $1 RETURNING actions;
+
 -- name: make_partition
 SELECT make_range_partition($1, $2, $3, $4);
 

@@ -59,6 +59,13 @@ class RedisSignalStore:
         by_id = {one.event_id: one for member in packed for one in unpack(account_id, member)}
         return newest_first(by_id.values())
 
+    async def erase(self, account_id: str, before_us: int) -> int:
+        removed = 0
+        with translated_errors():
+            for prefix in _PREFIXES.values():
+                removed += await self._client.zremrangebyscore(prefix + account_id, "-inf", f"({before_us}")
+        return removed
+
     async def maintain(self) -> None:
         """Keys expire by themselves."""
 

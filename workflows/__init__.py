@@ -1,6 +1,7 @@
 """Deterministic orchestration only: what runs in which order, and what happens when a part fails."""
 
 from workflows.compact_blocks import CompactBlocks
+from workflows.erase_account import EraseAccount
 from workflows.maintain_stores import MaintainStores
 from workflows.precompute_recommendations import PrecomputeRecommendations
 from workflows.rebuild_popularity import RebuildPopularity
@@ -16,4 +17,5 @@ WORKFLOWS = (
     TrainModel,
     TrainNightly,
     PrecomputeRecommendations,
+    EraseAccount,
 )

@@ -65,3 +65,8 @@ TRAINING = ActivityConfig(
 PRECOMPUTE = ActivityConfig(
     start_to_close_timeout=timedelta(hours=12), heartbeat_timeout=timedelta(seconds=30), retry_policy=_FOR_EVER
 )
+
+# Searches the whole log and goes over all of an account; waits for a rebuild that reads the blocks.
+ERASURE = ActivityConfig(
+    start_to_close_timeout=timedelta(hours=1), heartbeat_timeout=timedelta(seconds=30), retry_policy=_FOR_EVER
+)

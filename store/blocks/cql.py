@@ -5,7 +5,9 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
+from uuid import UUID
 
+from cassandra import ConsistencyLevel
 from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedStatement
 
 from domain.week import WEEKS_KEPT, week_start_us
@@ -25,6 +27,7 @@ _BATCH_ROWS = 100
 _ROW_BYTES = 64  # of a row beside its account and data: ids, numbers, the protocol's lengths
 _BATCHES_AT_ONCE = 16
 _UUID_BYTES = 20  # with its length
+_IDS_A_REMOVAL = 1_000
 
 _SUMMARIES_A_PAGE = 2_000
 _ACCOUNTS_A_PAGE = 1_000
@@ -106,6 +109,26 @@ class CqlBlockStore:
         )
         await self._write_all(self._replacement(fold, now_s) for fold in folds)
 
+    async def erase(self, account_id: str, removed: Mapping[int, Sequence[UUID]], added: Sequence[Block]) -> None:
+        """On every replica, so that none that missed a deletion can bring it back, however late it is repaired."""
+        now_s = time.time()
+        for week, block_ids in removed.items():
+            kept = [self._insert(block, now_s) for block in added if block.week == week]
+            writes = [self._remove(account_id, week, some) for some in _parts(block_ids, _IDS_A_REMOVAL)]
+            # In one batch, which is atomic in its partition, wherever something stays that a reader could miss.
+            for some in [[*kept, *writes]] if kept else [[write] for write in writes]:
+                batch = BatchStatement(BatchType.UNLOGGED, consistency_level=ConsistencyLevel.ALL)
+                batch.is_idempotent = True
+                for write in some:
+                    batch.add(write)
+                await self._session.execute(batch, profile="write")
+            metadata = bound(self._statements["remove_metadata"], [text_bytes(account_id), int_bytes(week)])
+            metadata.consistency_level = ConsistencyLevel.ALL
+            await self._session.execute(metadata, profile="write")
+
+    def _remove(self, account_id: str, week: int, block_ids: Sequence[UUID]) -> BoundStatement:
+        return bound(self._statements["remove"], [text_bytes(account_id), int_bytes(week), uuids_bytes(block_ids)])
+
     async def metadata(self, account_id: str) -> list[WeekMetadata]:
         rows = await self._session.execute(self._statements["read_metadata"], (account_id,), profile="read")
         return [WeekMetadata(account_id, *row) for row in rows]
@@ -141,8 +164,7 @@ class CqlBlockStore:
     def _replacement(self, fold: Fold, now_s: float) -> _Unit:
         account_id, week = fold.metadata.account_id, fold.metadata.week
         inserts = [self._insert(block, now_s) for block in fold.added]
-        removed = [text_bytes(account_id), int_bytes(week), uuids_bytes(fold.removed)]
-        remove = bound(self._statements["remove"], removed)
+        remove = self._remove(account_id, week, fold.removed)
         byte_count = sum(len(block.data) for block in fold.added) + _UUID_BYTES * len(fold.removed)
         return _Unit(account_id, byte_count, [*inserts, remove])
 
@@ -207,6 +229,10 @@ class _OpenBatch:
             self.statement.add(write)
         self._rows += len(unit.writes)
         self._bytes += _unit_bytes(unit)
+
+
+def _parts(ids: Sequence[UUID], size: int) -> Iterator[Sequence[UUID]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _unit_bytes(unit: _Unit) -> int:

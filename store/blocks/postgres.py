@@ -1,7 +1,8 @@
 """The block store on PostgreSQL: the embedded default."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import attrgetter
+from uuid import UUID
 
 from domain.week import WEEKS_KEPT, WEEKS_PER_PARTITION, from_us, to_us
 from store.blocks.protocol import Block, Fold, TokenRange, WeekMetadata, WeekSummary
@@ -77,6 +78,13 @@ class PostgresBlockStore:
             await _write_metadata(connection, [fold.metadata for fold in ordered])
             await _write(connection, [block for fold in ordered for block in fold.added])
             await connection.execute(_QUERIES["remove"], *([row[place] for row in removed] for place in range(3)))
+
+    async def erase(self, account_id: str, removed: Mapping[int, Sequence[UUID]], added: Sequence[Block]) -> None:
+        rows = [(account_id, week, block_id) for week in sorted(removed) for block_id in sorted(removed[week])]
+        async with transaction(self._pool) as connection:
+            await _write(connection, added)
+            await connection.execute(_QUERIES["remove"], *([row[place] for row in rows] for place in range(3)))
+            await connection.execute(_QUERIES["remove_metadata"], account_id, list(removed))
 
     async def metadata(self, account_id: str) -> list[WeekMetadata]:
         with translated_errors():

@@ -38,6 +38,9 @@ ON CONFLICT (account_id, week) DO UPDATE SET
 SELECT week, event_count, byte_count, first_at, last_at FROM block_metadata
 WHERE account_id = $1 ORDER BY week DESC;
 
+-- name: remove_metadata
+DELETE FROM block_metadata WHERE account_id = $1 AND week = ANY ($2::int[]);
+
 -- name: forget_metadata
 DELETE FROM block_metadata WHERE week < $1;
 

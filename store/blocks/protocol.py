@@ -1,6 +1,6 @@
 """What a block store can do, whatever the database behind it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -100,6 +100,13 @@ class BlockStore(BlockReader, Protocol):
 
     async def fold(self, folds: Sequence[Fold]) -> None:
         """Does each fold whole or not at all, metadata first; a reader sees its blocks before or after it."""
+
+    async def erase(self, account_id: str, removed: Mapping[int, Sequence[UUID]], added: Sequence[Block]) -> None:
+        """Deletes blocks of an account, by week, for good: when this returns, every copy has them deleted.
+
+        `added` hold what of these blocks stays; a reader sees one or the other. What compaction noted of these weeks
+        goes too.
+        """
 
     async def metadata(self, account_id: str) -> list[WeekMetadata]:
         """What compaction last wrote of an account's weeks, newest first."""

@@ -1,9 +1,9 @@
 """Compaction over both stores: what is folded, what is left alone, and that being cut off anywhere loses nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -195,6 +195,9 @@ class Dying:
     ) -> AsyncIterator[list[str]]:
         async for page in self._store.accounts(within, first_week, last_week, after):
             yield page
+
+    async def erase(self, account_id: str, removed: Mapping[int, Sequence[UUID]], added: Sequence[Block]) -> None:
+        await self._store.erase(account_id, removed, added)
 
     def _step(self, *, after: bool) -> None:
         if after is self._after:
