@@ -15,13 +15,13 @@ import pytest
 from runtime.children import Command, log_tail, spawn, stop
 from runtime.ports import free_port
 
-_CONFIGURATION = Path(__file__).parent.parent / "deploy" / "haproxy.cfg"
+CONFIGURATION = Path(__file__).parent.parent / "deploy" / "haproxy.cfg"
 _START_S = 30.0
 _STOP_S = 10.0
 
 
 @contextmanager
-def haproxy(apis: Sequence[int], folder: Path) -> Iterator[str]:
+def haproxy(apis: Sequence[int], folder: Path, configuration: Path = CONFIGURATION) -> Iterator[str]:
     """The URL of a proxy before the APIs at these ports, of which one at least answers.
 
     Raises:
@@ -36,7 +36,7 @@ def haproxy(apis: Sequence[int], folder: Path) -> Iterator[str]:
     addresses = {f"FOOTFALL_API_{number}": f"127.0.0.1:{api}" for number, api in enumerate(apis, start=1)}
     command = Command(
         "haproxy",
-        ["haproxy", "-db", "-f", str(_CONFIGURATION)],
+        ["haproxy", "-db", "-f", str(configuration)],
         {**os.environ, **addresses, "FOOTFALL_FRONT": f"127.0.0.1:{port}"},
         folder / "haproxy.log",
     )

@@ -33,6 +33,8 @@ class Stack:
     port: int = field(default_factory=lambda: free_port("127.0.0.1", 0))
     metrics_port: int = field(default_factory=lambda: free_port("127.0.0.1", 0))
     """The worker's."""
+    code: Path = Path(__file__).parent.parent
+    """The tree that runs, with an environment of its own where it is not this one."""
     processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     @property
@@ -60,8 +62,16 @@ class Stack:
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "runtime.cli", name], env=self.environment, stdout=log, stderr=log
+                    [self._python, "-m", "runtime.cli", name],
+                    env=self.environment,
+                    cwd=self.code,
+                    stdout=log,
+                    stderr=log,
                 )
+
+    @property
+    def _python(self) -> str:
+        return sys.executable if self.code == Path(__file__).parent.parent else str(self.code / ".venv/bin/python")
 
     def kill(self, name: str) -> None:
         """As a machine that goes down: nothing is said, nothing is finished."""

@@ -63,7 +63,7 @@ async def test_more_requests_than_there_is_room_for(small: Stack) -> None:
         assert [one.status_code for one in await let_in] == [202] * _MOST
         assert [one.status_code for one in await _post(http, _MOST)] == [202] * _MOST
         metrics = (await http.get("/metrics")).text
-    assert 'footfall_requests_refused_total{reason="overload"} 1.0' in metrics
+    assert 'footfall_requests_refused_total{reason="overload",status="503"} 1.0' in metrics
 
 
 async def test_more_bytes_than_there_is_room_for(small: Stack) -> None:
