@@ -29,14 +29,13 @@ ME = "a1"
 
 
 @pytest.fixture(params=["postgres", "cql"])
-async def shop(request: pytest.FixtureRequest, pool: Pool) -> Shop:
+async def shop(request: pytest.FixtureRequest, pool: Pool, cql_session: CqlSession) -> Shop:
     """Blocks in an empty store of each kind."""
     if request.param == "postgres":
         return Shop.on_postgres(pool)
-    session: CqlSession = request.getfixturevalue("cql_session")
     for table in ("blocks", "metadata"):
-        await session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
-    return Shop(pool, await CqlBlockStore.prepared(session))
+        await cql_session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
+    return Shop(pool, await CqlBlockStore.prepared(cql_session))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from domain.block import encode_block
 from domain.errors import TransientError
@@ -470,6 +471,40 @@ class BlockStoreContract:
         from tests.conftest import eventually  # noqa: PLC0415
 
         assert await eventually(again) == [one]
+
+    async def test_what_is_erased_is_gone_with_its_metadata_and_nothing_else_is(
+        self, store: BlockStore, account: str, event: Callable[..., Interaction]
+    ) -> None:
+        other = f"{account} 2"
+        goes = [block([event(occurred_at=week_ago(weeks, seconds=n))]) for weeks in (1, 9) for n in range(3)]
+        stays = block([event(occurred_at=week_ago(9, seconds=9))])
+        rest = block([event(occurred_at=week_ago(1, seconds=9))])
+        of_other = block([interaction(account_id=other, occurred_at=week_ago(1))], goes[0].block_id)
+        await store.write([*goes, stays, of_other])
+        for weeks in (1, 9):
+            await fold(store, account, week_of(week_ago(weeks)))
+        await store.write([*goes, stays])  # deltas beside what they were folded into
+        found = await store.read_exact(account, 0, 2**31 - 1)
+        removed = {
+            week: [one.block_id for one in found if one.week == week and one.block_id != stays.block_id]
+            for week in {one.week for one in found}
+        }
+        await store.erase(account, removed, [rest])
+        left = await store.read_exact(account, 0, 2**31 - 1)
+        assert {one.block_id for one in left} == {rest.block_id, stays.block_id}
+        assert await store.metadata(account) == []
+        assert await store.read(other, 0, 2**31 - 1) == [of_other]
+        await store.erase(account, removed, [rest])  # again
+        assert await store.read_exact(account, 0, 2**31 - 1) == left
+
+    async def test_more_blocks_than_one_statement_takes_are_erased(
+        self, store: BlockStore, account: str, event: Callable[..., Interaction]
+    ) -> None:
+        one = block([event(occurred_at=week_ago(1))])
+        many = [replace(one, block_id=uuid4()) for _ in range(2_100)]
+        await store.write(many)
+        await store.erase(account, {one.week: [each.block_id for each in many]}, [])
+        assert await store.read_exact(account, one.week, one.week) == []
 
     async def test_it_answers(self, store: BlockStore) -> None:
         await store.ping()

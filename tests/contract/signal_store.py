@@ -251,6 +251,23 @@ class SignalStoreContract:
         distant.link.let_go()
         assert await distant.store.recent(account) == [one]
 
+    async def test_what_is_erased_is_what_was_done_before(
+        self, store: SignalStore, pool: Pool, account: str, did: AddAction
+    ) -> None:
+        """Also of actions that were added at once; of nobody else."""
+        old, new = did("purchase", "old", at=days_ago(2)), did("purchase", "new", at=days_ago(1))
+        newer = did("view", "newer")
+        of_other = did("purchase", account_id=f"{account} 2", at=days_ago(2))
+        await add(store, pool, old, new)
+        await add(store, pool, newer, of_other)
+        assert await store.erase(account, new.occurred_at) == 2  # a recent one, and a lasting one
+        assert await store.recent(account) == [newer, new]
+        assert (await store.hidden(account)).bought == {"new"}
+        assert await store.recent(of_other.account_id) == [of_other]
+        assert await store.erase(account, new.occurred_at) == 0
+        assert await store.erase(account, days_ago(0) + 1) == 3
+        assert await store.both(account) == ([], Hidden())
+
 
 Course = list[list[tuple[int, str, int, float]]]
 """What is added, some at once: of which account, what, with which item, so many days ago."""

@@ -19,6 +19,7 @@ from domain.training import STEPS, WORKFLOW_ID, TrainInput
 from tests.conftest import eventually
 from tests.workflows.conftest import Carriage
 from tests.workflows.test_compact_blocks import Compactor, compactor
+from tests.workflows.test_erase_account import Eraser, eraser
 from tests.workflows.test_precompute_recommendations import Maker, maker
 from tests.workflows.test_rebuild_popularity import Rebuilder, rebuilder
 from tests.workflows.test_record_interactions import Failing
@@ -26,7 +27,7 @@ from tests.workflows.test_train_model import Trainer, trainer
 from workflows.rebuild_popularity import RebuildPopularity
 from workflows.record_interactions import RecordInteractions
 
-__all__ = ["compactor", "maker", "rebuilder", "trainer"]
+__all__ = ["compactor", "eraser", "maker", "rebuilder", "trainer"]
 
 FOLDER = Path(__file__).parent / "histories"
 
@@ -171,3 +172,10 @@ async def test_record_precompute(maker: Maker) -> None:
     handle = await maker.start(PrecomputeInput())
     await handle.result()
     await _record(handle, FOLDER / "precomputed.json")
+
+
+async def test_record_erasure(eraser: Eraser) -> None:
+    eraser.failures = 1
+    handle = await eraser.start()
+    await handle.result()
+    await _record(handle, FOLDER / "erased.json")

@@ -31,6 +31,7 @@ def test_there_are_histories() -> None:
         "compacted",
         "discarded",
         "discarded_local_first",
+        "erased",
         "parked",
         "parked_and_replayed",
         "parked_and_replayed_local_first",
