@@ -124,7 +124,10 @@ class AcceptedOut(BaseModel):
     """The interactions are committed and will be in every read model exactly once."""
 
     accepted: int
-    duplicates: int = Field(description="Known already, or twice in this request; accepted + duplicates = sent.")
+    duplicates: int = Field(
+        description="Known already, twice in this request, or of before their account was erased; accepted + "
+        "duplicates = sent."
+    )
     rejected: int | None = Field(None, description="Only with partial=true: how many of those sent were invalid.")
     event_ids: list[UUID] = Field(description="In the order sent, without the rejected ones.")
     batch_id: UUID | None = Field(description="The id of the workflow that carries them; null when none was new.")
