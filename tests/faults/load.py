@@ -21,6 +21,8 @@ class Sent:
     bodies: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     acknowledged: set[UUID] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
+    failures: Counter[str] = field(default_factory=Counter)
+    """Why there was no answer."""
     sums: Counter[str] = field(default_factory=Counter)
     """Of the answers of 202: how many were accepted, and how many duplicates."""
 
@@ -38,6 +40,7 @@ class Load:
         self.prefix = prefix
         self._random = random.Random(seed)
         self.sent = Sent()
+        self.headers: dict[str, str] = {}
         self._enough = False
         self.hang_up_share = 0.0
         """Of the requests, how many are given up by the client before the answer."""
@@ -59,7 +62,7 @@ class Load:
         async with httpx.AsyncClient(timeout=_TIMEOUT_S) as http:
             for at in range(0, len(bodies), 500):
                 for url, part in self._parts(bodies[at : at + 500]).items():
-                    answer = await http.post(f"{url}/interaction", json={"interactions": part})
+                    answer = await http.post(f"{url}/interaction", json={"interactions": part}, headers=self.headers)
                     answer.raise_for_status()
                     sums.update(_sums(answer))
         return sums
@@ -79,7 +82,7 @@ class Load:
                 await asyncio.sleep(self._pause_s * self._random.random())
 
     async def _send(self, http: httpx.AsyncClient, url: str, bodies: list[dict[str, Any]]) -> None:
-        request = http.post(f"{url}/interaction", json={"interactions": bodies})
+        request = http.post(f"{url}/interaction", json={"interactions": bodies}, headers=self.headers)
         try:
             if self._random.random() < self.hang_up_share:
                 await asyncio.wait_for(request, self._random.random() * 0.01)
@@ -87,8 +90,9 @@ class Load:
             answer = await request
         except TimeoutError:
             self.sent.answers["hung up"] += 1
-        except httpx.TransportError:
+        except httpx.TransportError as error:
             self.sent.answers["unanswered"] += 1
+            self.sent.failures[repr(error)] += 1
         else:
             self.sent.answers[str(answer.status_code)] += 1
             if answer.status_code == httpx.codes.ACCEPTED:
