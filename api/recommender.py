@@ -1,5 +1,6 @@
 """The recommender's own interface, for the API and the worker: POST /recommend in MessagePack, health and metrics."""
 
+import hmac
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
@@ -8,16 +9,19 @@ from typing import TypedDict
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.registry import registry
 from domain.errors import FootfallError, TransientError
 from domain.recommendations import Ask
-from serving.client import MEDIA_TYPE, PATH
+from serving.client import MEDIA_TYPE, PATH, SECRET_HEADER
 from serving.ladder import Recommend
 
+_HEALTH = "/health/live"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Ask).decode
 
@@ -46,13 +50,34 @@ async def metrics(_request: Request) -> Response:
     return Response(generate_latest(registry()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def create_recommender(lifespan: Callable[[Starlette], AbstractAsyncContextManager[RecommenderState]]) -> Starlette:
-    """The application; `lifespan` opens and closes what it answers with."""
+class _SecretAsked:
+    """Lets no one past who does not know the secret. Its health anybody may ask for."""
+
+    def __init__(self, app: ASGIApp, *, secret: str) -> None:
+        self._app = app
+        self._secret = secret.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != _HEALTH and not self._is_told(scope):
+            await PlainTextResponse("the secret is missing or wrong", HTTPStatus.UNAUTHORIZED)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _is_told(self, scope: Scope) -> bool:
+        told: bytes = dict(scope["headers"]).get(SECRET_HEADER.encode(), b"")
+        return hmac.compare_digest(told, self._secret)
+
+
+def create_recommender(
+    lifespan: Callable[[Starlette], AbstractAsyncContextManager[RecommenderState]], secret: str | None
+) -> Starlette:
+    """The application; `lifespan` opens and closes what it answers with. `secret`: what has to be known to ask."""
     return Starlette(
         routes=[
             Route(PATH, recommend, methods=["POST"]),
-            Route("/health/live", live),
+            Route(_HEALTH, live),
             Route("/metrics", metrics),
         ],
         lifespan=lifespan,
+        middleware=[] if secret is None else [Middleware(_SecretAsked, secret=secret)],
     )

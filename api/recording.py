@@ -76,7 +76,7 @@ async def record(request: Request, read: Read, read_own: ReadOwn) -> Response:
         raise unprocessable(parsed.faults)
     check_shard(services.shard, (one.account_id for _, one in parsed.valid))
     if services.gate.rates is not None:
-        services.gate.rates.count_caller(caller, len(parsed.valid) - 1)
+        services.gate.rates.count_interactions(caller, len(parsed.valid))
     events = [stamp(one, index, shared, services.ledger_days) for index, one in parsed.valid]
     accepted = await _commit(services, events)
     return Response(

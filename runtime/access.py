@@ -20,6 +20,11 @@ _CLOSED = (
     "`footfall keys create NAME --scope ingest`, or set FOOTFALL_JWKS_URL, or listen on 127.0.0.1: docs/security.md."
 )
 
+_OPEN_RECOMMENDER = (
+    "FOOTFALL_RECOMMENDER_HOST: on {host} others can reach the recommender. Set FOOTFALL_RECOMMENDER_SECRET for it, "
+    "the API and the worker, or have it listen on 127.0.0.1: docs/security.md."
+)
+
 
 class Guarded(NamedTuple):
     gate: Gate
@@ -53,6 +58,17 @@ async def insist_on_keys(settings: Settings) -> None:
             return
     if not keys:
         raise InvalidInputError(_CLOSED.format(host=settings.host))
+
+
+def insist_on_secret(settings: Settings) -> None:
+    """The recommender is for the API and the worker: it tells of any account whatever is asked.
+
+    Raises:
+        InvalidInputError: others can reach it, and nothing tells them from these two.
+
+    """
+    if not is_loopback(settings.recommender_host) and settings.recommender_secret is None:
+        raise InvalidInputError(_OPEN_RECOMMENDER.format(host=settings.recommender_host))
 
 
 def _tokens(settings: Settings) -> tuple[Tokens, list[Coroutine[Any, Any, None]]]:

@@ -194,7 +194,9 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
         partitions = LedgerPartitions(reads, settings.dedup_window_days)
         has_days = asyncio.Event()
         signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
-        recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, RECOMMENDER_S))
+        recommender = await stack.enter_async_context(
+            open_recommender(settings.recommender_url, RECOMMENDER_S, settings.recommender_secret)
+        )
         popular = Popular(PopularItems(reads, rules.blocked, rules.blocked_categories))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
         guarded = open_gate(settings, reads)

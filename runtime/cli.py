@@ -17,6 +17,7 @@ from runtime.experiments_command import app as experiments
 from runtime.fan_outs_command import app as fan_outs
 from runtime.importing.command import import_file
 from runtime.keys_command import app as keys
+from runtime.logs import redacted
 from runtime.models_command import app as models
 from runtime.models_command import train
 from runtime.quarantine_command import app as quarantine
@@ -150,7 +151,7 @@ def main() -> None:
     try:
         app()
     except FootfallError as error:
-        errors.print(str(error), style="red", highlight=False, markup=False)
+        errors.print(redacted(str(error)), style="red", highlight=False, markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

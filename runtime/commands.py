@@ -14,6 +14,7 @@ from rich.console import Console
 from domain.errors import FootfallError, InvalidInputError
 from runtime.importing.time_mapping import parse_span
 from runtime.instance import read_instance
+from runtime.logs import redacted
 from runtime.settings import Settings, environment_name
 
 INVALID = FAILED = 2
@@ -68,7 +69,7 @@ def leave_after(work: Coroutine[Any, Any, int]) -> NoReturn:
     try:
         code = asyncio.run(work)
     except FootfallError as error:
-        errors.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+        errors.print(redacted(str(error)), style="red", highlight=False, markup=False, soft_wrap=True)
     except KeyboardInterrupt:
         code = INTERRUPTED
     leave(code)

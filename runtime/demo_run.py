@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from domain.errors import TransientError
+from domain.errors import InvalidInputError, TransientError
 from domain.ids import id_text, new_id_bytes
 from domain.week import from_us
 from runtime.demo_shop import DemoShop, ShopEvent
@@ -85,6 +86,10 @@ async def _stock(client: httpx.AsyncClient, shop: DemoShop) -> None:
             answer = await client.put("/items", json={"items": items[start : start + MAX_ROWS]})
         except httpx.TransportError as error:
             raise TransientError(f"{client.base_url} does not answer: {type(error).__name__}") from error
+        if answer.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            raise InvalidInputError(
+                f"PUT /items: {answer.json()['detail']} FOOTFALL_API_KEY has to be one for operate."
+            )
         if not answer.is_success:
             raise TransientError(f"PUT /items: {answer.status_code} {answer.text}")
 

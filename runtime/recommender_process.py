@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess
 from api.recommender import RecommenderState, create_recommender
 from recommend.model import Model
 from recommend.rules import Rules
+from runtime.access import insist_on_secret
 from runtime.caches import cache_dir
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
@@ -41,6 +42,7 @@ def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
     set_up_logging(settings.log_level)
     allow_open_files()
+    insist_on_secret(settings)
     app = _app(settings)
     if settings.recommender_processes == 1:
         uvicorn.Server(uvicorn.Config(app, **_serving(settings))).run()
@@ -65,7 +67,8 @@ def _app(settings: Settings) -> Starlette:
     # Answers are made side by side: a product of small matrices that waits for a core for its second half takes
     # milliseconds in place of microseconds.
     threadpool_limits(1, "blas")
-    return create_recommender(lambda _app: open_engine(settings, rules))
+    secret = None if settings.recommender_secret is None else settings.recommender_secret.get_secret_value()
+    return create_recommender(lambda _app: open_engine(settings, rules), secret)
 
 
 def _serving(settings: Settings) -> dict[str, Any]:

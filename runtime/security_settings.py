@@ -35,6 +35,11 @@ class SecuritySettings(BaseSettings):
     jwt_audience: str | None = Field(None, description="For whom they have to be: their `aud`. Needed with a JWKS.")
     jwt_account_claim: str = Field("sub", min_length=1, description="The claim that is the account's id.")
     jwt_leeway_s: float = Field(30.0, ge=0, le=300, description="How far the issuer's clock may be off, in seconds.")
+    recommender_secret: SecretStr | None = Field(
+        None,
+        description="What the API and the worker prove themselves to the recommender with; needed where it listens "
+        "elsewhere than on this machine.",
+    )
     rate_limit_address: str | None = Field(
         None,
         pattern=_RATE,

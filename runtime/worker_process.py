@@ -122,7 +122,9 @@ async def _open(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
     )
     rebuilding = Rebuilding(pool, blocks, weights, window_days=settings.dedup_window_days)
-    recommender = await stack.enter_async_context(open_recommender(settings.recommender_url, _RECOMMENDER_S))
+    recommender = await stack.enter_async_context(
+        open_recommender(settings.recommender_url, _RECOMMENDER_S, settings.recommender_secret)
+    )
     precompute = Precompute(
         blocks,
         recommender.recommend,

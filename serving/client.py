@@ -6,11 +6,13 @@ from http import HTTPStatus
 
 import aiohttp
 import msgspec
+from pydantic import SecretStr
 
 from domain.errors import PermanentError, TransientError
 from domain.recommendations import Answer, Ask
 
 PATH = "/recommend"
+SECRET_HEADER = "x-footfall-secret"  # noqa: S105  (a name)
 MEDIA_TYPE = "application/msgpack"
 
 _CONNECT_S = 0.1
@@ -23,9 +25,12 @@ _decode = msgspec.msgpack.Decoder(Answer).decode
 
 
 class RecommenderClient:
-    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+    """`secret` is what the recommender asks of those who ask it, where it asks for any."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str, secret: str | None) -> None:
         self._http = http
         self._url = url.rstrip("/") + PATH
+        self._headers = _HEADERS if secret is None else {**_HEADERS, SECRET_HEADER: secret}
 
     async def recommend(self, ask: Ask) -> Answer:
         """What the recommender answers.
@@ -36,7 +41,7 @@ class RecommenderClient:
 
         """
         try:
-            async with self._http.post(self._url, data=_encode(ask), headers=_HEADERS) as response:
+            async with self._http.post(self._url, data=_encode(ask), headers=self._headers) as response:
                 said = await response.read()
             if response.status == HTTPStatus.OK:
                 return _decode(said)
@@ -47,8 +52,10 @@ class RecommenderClient:
 
 
 @asynccontextmanager
-async def open_recommender(url: str, within_s: float) -> AsyncIterator[RecommenderClient]:
+async def open_recommender(
+    url: str, within_s: float, secret: SecretStr | None = None
+) -> AsyncIterator[RecommenderClient]:
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_S)
     timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=_CONNECT_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
-        yield RecommenderClient(http, url)
+        yield RecommenderClient(http, url, None if secret is None else secret.get_secret_value())

@@ -32,13 +32,23 @@ class Rates:
         if self._per_address is not None and address is not None:
             self._count(self._per_address, "address", _network(address), 1)
 
-    def count_caller(self, caller: Caller, weight: int = 1) -> None:
-        """Raises Problem: 429."""
-        if self._per_caller is not None and weight:
-            self._count(self._per_caller, "caller", caller.name, weight)
+    def count_caller(self, caller: Caller) -> None:
+        """A request. Raises Problem: 429."""
+        if self._per_caller is not None:
+            self._count(self._per_caller, "caller", caller.name, 1)
+
+    def count_interactions(self, caller: Caller, sent: int) -> None:
+        """Those of a request that counts as one already. More than the whole limit pass where nothing else did.
+
+        Raises Problem: 429.
+        """
+        if self._per_caller is not None and (others := min(sent, self._per_caller.amount) - 1) > 0:
+            self._count(self._per_caller, "caller", caller.name, others)
 
     def _count(self, limit: RateLimitItem, kind: str, whose: str, weight: int) -> None:
-        if self._limiter.hit(limit, kind, whose, cost=weight):
+        # The library counts what it refuses too: a batch that is refused would use up what a smaller one may have.
+        has_room = weight == 1 or self._limiter.test(limit, kind, whose, cost=weight)
+        if has_room and self._limiter.hit(limit, kind, whose, cost=weight):
             return
         stats = self._limiter.get_window_stats(limit, kind, whose)
         wait_s = max(1, math.ceil(stats.reset_time - time.time()))

@@ -12,10 +12,13 @@ from urllib.parse import urlsplit
 import pytest
 import yaml  # type: ignore[import-untyped]
 from packaging.specifiers import SpecifierSet
+from typer.main import get_command
 
 from api import health
+from domain.access import SCOPES
 from runtime import api_process, recommender_process, worker_process
 from runtime.cli import app
+from runtime.ports import is_loopback
 from runtime.settings import Settings, describe_settings
 
 ROOT = Path(__file__).parents[2]
@@ -264,7 +267,7 @@ def test_everybody_uses_the_credentials_that_postgres_has() -> None:
 def test_credentials_can_be_set_from_outside() -> None:
     for name, service in services().items():
         for key, value in service.get("environment", {}).items():
-            if re.search(r"(USER|USERNAME|PASSWORD|PWD)$", key):
+            if re.search(r"(USER|USERNAME|PASSWORD|PWD|SECRET)$", key):
                 assert re.fullmatch(r"\$\{\w+:-\w+\}", value), f"{name}: {key}"
 
 
@@ -272,6 +275,18 @@ def test_the_file_says_to_change_the_credentials_and_that_nothing_starts_it() ->
     top = COMPOSE.read_text().partition("\nname:")[0]
     assert "CHANGE THE CREDENTIALS" in top
     assert "does not start it" in top
+
+
+def test_the_file_says_how_the_key_is_made_without_which_the_api_does_not_start() -> None:
+    lines = [line.removeprefix("#").strip() for line in COMPOSE.read_text().partition("\nname:")[0].splitlines()]
+    start = [line.removeprefix("docker compose ") for line in lines if line.startswith("docker compose ")][:3]
+    (make_key,) = (line.removeprefix("run --rm migrate ") for line in start if "keys create" in line)
+    assert start == ["run --build --rm migrate", f"run --rm migrate {make_key}", "up --wait"]
+    group, name, *arguments = make_key.split()
+    create = get_command(app).commands[group].commands[name]  # type: ignore[attr-defined]
+    context = create.make_context(name, list(arguments))
+    assert set(context.params["scope"]) == set(SCOPES)
+    assert not is_loopback(ours()["api"]["environment"]["FOOTFALL_HOST"])
 
 
 def test_dependencies_exist_and_can_come_true() -> None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -270,5 +271,56 @@ async def test_what_is_wrong_with_a_store_operators_alone_are_told(closed: Stack
                 "ok": False,
                 "latency_ms": answer["dependencies"]["temporal"]["latency_ms"],
             }
+    finally:
+        stack.stop()
+
+
+async def test_each_key_has_its_own_limit(closed: Stack, keys: dict[str, str]) -> None:
+    with running_api(closed, FOOTFALL_RATE_LIMIT_CALLER="2/hour") as api:
+        async with client(api.url) as http:
+            for secret, statuses in ((keys["read"], (200, 200, 429)), (keys["operate"], (403, 403, 429))):
+                asked = [await http.get("/popularity/top", headers=bearer(secret)) for _ in range(3)]
+                assert tuple(one.status_code for one in asked) == statuses
+
+
+async def test_commands_send_the_key_of_the_settings(closed: Stack, keys: dict[str, str]) -> None:
+    demo = ("demo", "--url", closed.url, "--events", "20", "--rate", "1000", "--seed", "1")
+    without = await footfall(closed, *demo)
+    assert (without.code, "FOOTFALL_API_KEY" in without.err) == (1, True), without.err
+    allowed = await made_key(closed, *SCOPES)
+    with_key = replace(closed, settings={**closed.settings, "FOOTFALL_API_KEY": allowed["key"]})
+    async with client(closed.url, allowed["key"]) as http:
+        await until_known(http)
+    await footfall_says(with_key, *demo)
+
+
+async def test_the_recommender_elsewhere_needs_a_secret(closed: Stack) -> None:
+    elsewhere = replace(closed, settings={**closed.settings, "FOOTFALL_RECOMMENDER_HOST": "0.0.0.0"})
+    done = await footfall(elsewhere, "recommender")
+    assert done.code == 1
+    assert "FOOTFALL_RECOMMENDER_SECRET" in done.err
+
+
+async def test_the_recommender_answers_who_knows_its_secret(closed: Stack) -> None:
+    port = free_port("127.0.0.1", 0)
+    settings = {"FOOTFALL_RECOMMENDER_PORT": str(port), "FOOTFALL_RECOMMENDER_SECRET": "known"}
+    stack = replace(closed, settings={**closed.settings, **settings}, processes={})
+    stack.start_unready("recommender")
+    try:
+        async with client(f"http://127.0.0.1:{port}") as http:
+
+            async def up() -> None:
+                try:
+                    assert (await http.get("/health/live")).status_code == 200
+                except httpx.TransportError as error:
+                    raise AssertionError from error
+
+            await eventually(up, within_s=60)
+            for headers in ({}, {"X-Footfall-Secret": "unknown"}):
+                assert (await http.get("/metrics", headers=headers)).status_code == 401
+                assert (await http.post("/recommend", content=b"", headers=headers)).status_code == 401
+            known = {"X-Footfall-Secret": "known"}
+            assert (await http.get("/metrics", headers=known)).status_code == 200
+            assert (await http.post("/recommend", content=b"", headers=known)).status_code == 400
     finally:
         stack.stop()

@@ -28,11 +28,11 @@ def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("FOOTFALL_PORT", "8123")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal:7233")
     monkeypatch.setenv("FOOTFALL_TRUSTED_PROXIES", "10.0.0.0/8, ::1/128")
-    monkeypatch.setenv("FOOTFALL_POSTGRES_URL", "postgresql://me:secret@db/shop")
+    monkeypatch.setenv("FOOTFALL_POSTGRES_URL", "postgresql://me:hidden@db/shop")
     settings = Settings()
     assert (settings.port, settings.temporal_address) == (8123, "temporal:7233")
     assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
-    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)
 
 
 def test_what_is_set_to_nothing_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
