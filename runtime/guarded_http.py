@@ -134,10 +134,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._no_timer()
         if self.transport.is_closing():
             return
-        REFUSED.labels("cut_off" if status is None else status.phrase.lower().replace(" ", "_")).inc()
         if status is None:
+            REFUSED.labels("cut_off", "").inc()
             self.transport.abort()
             return
+        REFUSED.labels(status.phrase.lower().replace(" ", "_"), str(status.value)).inc()
         self.transport.write(_answer(status, self.server_state.default_headers))
         self.transport.close()
 

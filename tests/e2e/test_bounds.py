@@ -201,7 +201,10 @@ async def test_cutting_off_is_counted_and_logs_no_stack(api: Stack) -> None:
     async with client(api.url) as http:
 
         async def counted() -> None:
-            assert 'footfall_requests_refused_total{reason="request_timeout"}' in (await http.get("/metrics")).text
+            assert (
+                'footfall_requests_refused_total{reason="request_timeout",status="408"}'
+                in (await http.get("/metrics")).text
+            )
 
         await eventually(counted)
     assert "ClientDisconnect" not in (api.logs / "api.log").read_text()

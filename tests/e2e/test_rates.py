@@ -59,7 +59,7 @@ async def test_an_interaction_counts_as_one_however_many_come_at_once(stack: Sta
             assert refused.status_code == 429
             assert refused.headers["ratelimit"].startswith('"caller";r=9;t=')  # it took one, to be asked at all
             metrics = (await http.get("/metrics")).text
-            assert 'footfall_requests_refused_total{reason="caller_rate"} 1.0' in metrics
+            assert 'footfall_requests_refused_total{reason="caller_rate",status="429"} 1.0' in metrics
 
 
 async def test_a_batch_over_the_whole_limit_passes_by_itself(stack: Stack) -> None:
