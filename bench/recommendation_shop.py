@@ -93,7 +93,9 @@ async def furnish(shop: Shop, database_url: str, api_url: str) -> None:
         await ModelRegistry(pool).activate(VERSION)
         store = PostgresSignalStore(pool)
         await store.maintain()
-        for some in _by_account(shop):
+        accounts = list(actions_by_account(shop).values())
+        for start in range(0, len(accounts), _A_TIME):
+            some = [one for of_account in accounts[start : start + _A_TIME] for one in of_account]
             async with transaction(pool) as connection:
                 await store.add(connection, some)
         await _make_ahead(shop, PrecomputedStore(pool))
@@ -116,9 +118,10 @@ async def _put_items(shop: Shop, api_url: str) -> None:
             answer.raise_for_status()
 
 
-def _by_account(shop: Shop) -> list[list[Action]]:
-    """Actions that signals keep, of so many accounts at once."""
+def actions_by_account(shop: Shop) -> dict[str, list[Action]]:
+    """Those that signals keep, of each account the newest first."""
     table = shop.actions.filter(pc.greater(shop.actions["occurred_at"], RECENT.since_us(now_us())))
+    table = table.sort_by([("occurred_at", "descending")])
     by_account: dict[str, list[Action]] = {}
     columns = [
         table[name].to_pylist() for name in ("account_id", "item_id", "event_type", "occurred_at", "session_id")
@@ -126,9 +129,7 @@ def _by_account(shop: Shop) -> list[list[Action]]:
     for account_id, item_id, event_type, at_us, session_id in zip(*columns, strict=True):
         action = Action(account_id, item_id, event_type, at_us, new_id_bytes(), session_id)
         by_account.setdefault(account_id, []).append(action)
-    accounts = list(by_account.values())
-    groups = [accounts[start : start + _A_TIME] for start in range(0, len(accounts), _A_TIME)]
-    return [[one for some in group for one in some] for group in groups]
+    return by_account
 
 
 async def _make_ahead(shop: Shop, store: PrecomputedStore) -> None:

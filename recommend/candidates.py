@@ -6,7 +6,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from recommend import lookup
 from recommend.arrays import Codes, Flags, Floats, Places, floats
+from recommend.best import best_of
+from recommend.compiled import compiled
 from recommend.history import History
 from recommend.leanings import leanings
 from recommend.parts import Parts
@@ -16,6 +19,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 _ANCHORS = 20
 _ANCHOR_DECAY = 0.85
 _GROUPS = 20
+_ONE = np.ones(1, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +65,45 @@ def collaborative(parts: Parts, history: History, count: int) -> Sourced:
 def following(parts: Parts, history: History, count: int) -> Sourced:
     """What goes with the newest items, what comes after them, and the best of the groups that are leant to."""
     anchors = history.item[:_ANCHORS]
-    weights = (_ANCHOR_DECAY ** np.arange(len(anchors)) * (history.interest[:_ANCHORS] > 0)).astype(np.float32)
-    found = [lists.best(anchors, weights, count) for lists in (parts.together, parts.then)]
+    weights = _faded(history.interest[:_ANCHORS] > 0)
+    found = [lists.most(anchors, weights, count) for lists in (parts.together, parts.then)]
     if weights.any():
-        found += [parts.moves.next.best(anchors[:1], weights[:1], count), _leant_to(parts, history, count)]
-    items, inverse = np.unique(np.concatenate([one for one, _ in found]), return_inverse=True)
-    scores = floats(np.bincount(inverse, np.concatenate([one / max(one.max(initial=0), 1e-9) for _, one in found])))
-    best = np.argsort(-scores, kind="stable")[:count]
-    return Sourced(items[best], scores[best])
+        found += [parts.moves.next.most(anchors[:1], weights[:1], count), _leant_to(parts, history, count)]
+    items, scores = (np.concatenate(one)[None] for one in zip(*found, strict=True))
+    return Sourced(*best_of(*lookup.summed_up(items, scores, _ONE), count))
+
+
+def _faded(interest: Floats | Flags) -> Floats:
+    """Of items, newest first."""
+    return floats(_ANCHOR_DECAY ** np.arange(len(interest)) * interest)
 
 
 def _leant_to(parts: Parts, history: History, count: int) -> tuple[Codes, Floats]:
-    """The most turned to of the groups that the account, or its visit, leans to."""
+    """The most turned to of the groups that the account, or its visit, leans to; by the highest score."""
     leaning, snapshot = leanings(parts.moves, history), parts.snapshot
-    by_group = leaning.account + leaning.visit
-    groups = np.argsort(-by_group, kind="stable")[:_GROUPS]
-    starts, ends = snapshot.group_starts[groups, None], snapshot.group_starts[groups + 1, None]
-    places = starts + np.arange(count)
-    items = snapshot.by_group[places[places < ends]]
-    scores = by_group[parts.moves.group[items]] * snapshot.share_of_group(items)
-    best = np.argsort(-scores, kind="stable")[:count]
-    return items[best], floats(scores[best])
+    items, chances = _of_groups(
+        leaning.account + leaning.visit, snapshot.by_group, snapshot.group_starts, _GROUPS, count
+    )
+    return lookup.most_summed(items[None], (chances * snapshot.share_of_group(items))[None], _ONE, count)
+
+
+@compiled
+def _of_groups(by_group: Floats, items: Codes, starts: Places, groups: int, count: int) -> tuple[Codes, Floats]:
+    """The first `count` items of each of so many groups, those with the highest values, and their groups' values."""
+    values, found = by_group.copy(), np.empty(groups * count, np.int32)
+    chances, size = np.empty(groups * count, np.float32), 0
+    for _ in range(min(groups, len(values))):
+        group = values.argmax()
+        values[group] = -1
+        for place in range(starts[group], min(starts[group + 1], starts[group] + count)):
+            found[size], chances[size] = items[place], by_group[group]
+            size += 1
+    return found[:size], chances[:size]
 
 
 def content(parts: Parts, history: History, count: int) -> Sourced:
-    weights = (_ANCHOR_DECAY ** np.arange(len(history)) * history.interest).astype(np.float32)
-    return Sourced(*parts.nearest_content(parts.content.profile(history.item, weights), count))
+    profile = parts.content.profile(history.item, _faded(history.interest))
+    return Sourced(*parts.nearest_content(profile, count))
 
 
 def content_like(parts: Parts, vector: Floats | None, count: int) -> Sourced:
@@ -98,22 +115,29 @@ def content_like(parts: Parts, vector: Floats | None, count: int) -> Sourced:
 
 def popular(parts: Parts, history: History, preferred: Sequence[int], count: int) -> Sourced:
     """In the account's categories, or, when it has none, anywhere."""
-    categories = np.unique(parts.items.category[history.item[history.interest > 0]])
-    wanted = np.union1d(categories[categories >= 0], np.asarray(preferred, np.int32)).astype(np.int32)
-    ranked = _first_of(parts.snapshot.popular, parts.items.category, wanted, count)
+    category = parts.items.category
+    wanted = np.concatenate([category[history.item[history.interest > 0]], np.asarray(preferred, np.int32)])
+    ranked = _first_of(parts.snapshot.popular, category, wanted[wanted >= 0], count)
     return Sourced(ranked, parts.snapshot.popular_score(ranked))
 
 
 def _first_of(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Codes:
     """The first `count` that are of a category that is wanted, or of any where none is."""
-    if not len(wanted):
-        return ranked[:count]
-    looked_at = 4 * count
-    while True:
-        found = ranked[:looked_at][np.isin(category[ranked[:looked_at]], wanted)]
-        if len(found) >= count or looked_at >= len(ranked):
-            return found[:count]
-        looked_at *= 4
+    return _first_in(ranked, category, wanted, count) if len(wanted) else ranked[:count]
+
+
+@compiled
+def _first_in(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Codes:
+    is_wanted = np.zeros(wanted.max() + 1, np.bool_)
+    is_wanted[wanted] = True
+    found, size = np.empty(count, np.int32), 0
+    for item in ranked:
+        if size == count:
+            break
+        if 0 <= category[item] < len(is_wanted) and is_wanted[category[item]]:
+            found[size] = item
+            size += 1
+    return found[:size]
 
 
 def trending(parts: Parts, count: int) -> Sourced:
@@ -136,12 +160,34 @@ def all_sources(
 def merge(sourced: Mapping[Source, Sourced], everything: int | None = None) -> Candidates:
     """Sources that are missing gave nothing. `everything`: the size of a small catalog, which is candidates whole."""
     found = [sourced[name].item if name in sourced else np.zeros(0, np.int32) for name in SOURCES]
-    items = np.unique(np.concatenate(found)) if everything is None else np.arange(everything, dtype=np.int32)
-    rank = np.zeros((len(SOURCES), len(items)), np.float32)
-    for row, place in zip(rank, found, strict=True):
-        row[np.searchsorted(items, place)] = 1 / (1 + np.arange(len(place), dtype=np.float32))
-    source, highest = np.zeros(len(items), np.int32), floats(rank[0])
-    for number, ranked in enumerate(rank):
-        source[ranked > highest] = number
-        highest = floats(np.maximum(highest, ranked))
-    return Candidates(items.astype(np.int32), source, rank, rank.sum(axis=0))
+    listed = np.concatenate(found)
+    items = _distinct(np.sort(listed)) if everything is None else np.arange(everything, dtype=np.int32)
+    ends = np.cumsum([len(one) for one in found])
+    rank, source, score = _ranked(lookup.places(listed, items), ends, len(items))
+    return Candidates(items, source, rank, score)
+
+
+@compiled
+def _distinct(ordered: Codes) -> Codes:
+    distinct, size = np.empty_like(ordered), 0
+    for item in ordered:
+        if size == 0 or item != distinct[size - 1]:
+            distinct[size] = item
+            size += 1
+    return distinct[:size]
+
+
+@compiled
+def _ranked(columns: Codes, ends: Places, size: int) -> tuple[Floats, Codes, Floats]:
+    """Rank, source and score of so many Candidates. `columns` are those that were found, source by source."""
+    rank, score = np.zeros((len(ends), size), np.float32), np.zeros(size, np.float32)
+    source, highest, start = np.zeros(size, np.int32), np.zeros(size, np.float32), 0
+    for number in range(len(ends)):
+        for place in range(start, ends[number]):
+            column, value = columns[place], np.float32(1 / (1 + place - start))
+            rank[number, column] = value
+            score[column] += value
+            if value > highest[column]:
+                source[column], highest[column] = number, value
+        start = ends[number]
+    return rank, source, score

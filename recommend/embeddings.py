@@ -1,15 +1,17 @@
 """Collaborative embeddings: alternating least squares on implicit feedback (Hu, Koren, Volinsky 2008)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recommend.actions import ActionTable
-from recommend.arrays import Codes, Floats
+from recommend.arrays import Codes, Floats, floats
+from recommend.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,38 @@ class Embeddings:
     gram: Floats
     """Factor by factor: the item factors' products, with the regularization on the diagonal."""
     alpha: float
+    inverse: NDArray[np.float64] = field(init=False)
+    """Of `gram`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inverse", np.linalg.inv(self.gram.astype(np.float64)))
 
     def fold_in(self, items: Codes, interest: Floats) -> Floats:
         """The account's vector from its items: one step of the least squares that made the item factors."""
-        if not len(items):
-            return np.zeros(self.gram.shape[0], np.float32)
-        factors = self.item_factors[items].astype(np.float32)
-        confidence = 1 + self.alpha * interest
-        left = self.gram + factors.T @ (factors * (confidence - 1)[:, None])
-        vector: Floats = np.linalg.solve(left, factors.T @ confidence).astype(np.float32)
-        return vector
+        factors = self.item_factors[items].astype(np.float64)
+        if len(items) <= len(self.gram):
+            return _folded_in(factors, interest, self.inverse, self.alpha)
+        weight = self.alpha * interest
+        left = self.gram + factors.T @ (factors * weight[:, None])
+        return floats(np.linalg.solve(left, factors.T @ (1 + weight)))
+
+
+@compiled
+def _folded_in(factors: NDArray[np.float64], interest: Floats, inverse: NDArray[np.float64], alpha: float) -> Floats:
+    """The solution x of (G + F'DF) x = F'(1 + d), for d = `alpha` times `interest` and D its diagonal matrix.
+
+    With x = G⁻¹F'y these are as many equations as there are items, and not as there are factors:
+    (1 + D FG⁻¹F') y = 1 + d.
+    """
+    by_item = factors @ inverse
+    left = by_item @ factors.T
+    right = np.empty(len(factors), np.float64)
+    for row in range(len(factors)):
+        weight = alpha * interest[row]
+        left[row] *= weight
+        left[row, row] += 1
+        right[row] = 1 + weight
+    return (np.linalg.solve(left, right) @ by_item).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from recommend.answer import Reason, Recommended, Request
-from recommend.arrays import HOUR_US, NONE
+from recommend.arrays import HOUR_US, NONE, floats
+from recommend.best import best_places
 from recommend.history import History
 from recommend.model import Model
 from recommend.shelf import NewItems
@@ -39,10 +40,9 @@ def new_items(
     profile = model.parts.content.profile(history.item[:20], history.interest[:20])
     likeness = (new.vectors @ profile).clip(0, 1)
     luck = np.random.default_rng(zlib.crc32(f"{request.account_id} {now_us // HOUR_US}".encode()))
-    value = np.where(keep, likeness + _CHANCE * luck.random(len(likeness)), -np.inf)
+    value = floats(np.where(keep, likeness + _CHANCE * luck.random(len(likeness)), 0))
     most = min(count + len(unwanted) + 1, int(keep.sum()))
-    best = np.argpartition(-value, most - 1)[:most] if most < len(value) else np.flatnonzero(keep)
-    best_first = best[np.argsort(-value[best], kind="stable")].tolist()
+    best_first = best_places(value, most).tolist()
     wanted = (
         place for place in best_first if (one := new.item_ids[place]) not in unwanted and one != request.item_id
     )

@@ -7,7 +7,8 @@ import numpy as np
 
 from domain.actions import Action
 from recommend.actions import ActionTable
-from recommend.arrays import NONE, SECOND_US, Codes, Floats, Moments
+from recommend.arrays import NONE, SECOND_US, Codes, Flags, Floats, Moments, Places
+from recommend.compiled import compiled
 from recommend.kinds import Kinds
 
 LONGEST = 200
@@ -82,29 +83,37 @@ def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, se
         in_visit = (session == session[0]).astype(np.float32)
     else:
         in_visit = _without_session(at_us)
-    distinct, newest, inverse = np.unique(item, return_index=True, return_inverse=True)
-    order = np.argsort(newest)
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    of_action = place[inverse]
-    size = len(distinct)
-
-    def summed(values: Floats) -> Floats:
-        return np.bincount(of_action, values, size).astype(np.float32)
-
+    interest = kinds.interest[kind]
+    places, sums = _by_item(item, kinds.weight[kind], interest, kinds.is_purchase[kind], in_visit)
+    weight, summed_interest, bought, visited = sums
     return History(
-        item,
-        kind,
-        at_us,
-        kinds.interest[kind],
-        in_visit,
-        distinct[order],
-        at_us[newest[order]],
-        summed(kinds.weight[kind]),
-        summed(kinds.interest[kind]),
-        summed(kinds.is_purchase[kind].astype(np.float32)),
-        np.minimum(summed(in_visit), 1),
-    )
+        item, kind, at_us, interest, in_visit,
+        item[places], at_us[places], weight, summed_interest, bought, np.minimum(visited, 1),
+    )  # fmt: skip
+
+
+@compiled
+def _by_item(
+    item: Codes, weight: Floats, interest: Floats, is_purchase: Flags, in_visit: Floats
+) -> tuple[Places, Floats]:
+    """Of each item the place of its newest action, and four sums over its actions; items by these places.
+
+    There are LONGEST actions at the most: to look through the items found so far is quicker than a table.
+    """
+    newest, sums = np.empty(len(item), np.intp), np.zeros((4, len(item)))
+    size = 0
+    for place in range(len(item)):
+        column = 0
+        while column < size and item[newest[column]] != item[place]:
+            column += 1
+        if column == size:
+            newest[size] = place
+            size += 1
+        sums[0, column] += weight[place]
+        sums[1, column] += interest[place]
+        sums[2, column] += is_purchase[place]
+        sums[3, column] += in_visit[place]
+    return newest[:size], sums[:, :size].astype(np.float32)
 
 
 def _without_session(at_us: Moments) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 
 from domain.errors import TransientError
 from recommend.arrays import Codes, Floats, floats
+from recommend.best import best_of
 
 EXACT_UP_TO = 20_000
 """Items up to which looking at every one takes less than half a millisecond."""
@@ -42,8 +43,7 @@ class NearestItems(Protocol):
 class Exact:
     def search(self, vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:
         products = vectors @ vector
-        best = np.argpartition(-products, count - 1)[:count] if count < len(products) else np.arange(len(products))
-        return _sorted(best.astype(np.int32), products[best])
+        return best_of(np.arange(len(products), dtype=np.int32), products, count)
 
 
 class LackingIndex:
@@ -84,8 +84,7 @@ class InvertedFile:
     def search(self, vectors: Floats, vector: Floats, count: int) -> tuple[Codes, Floats]:
         _, found = self._index.search(floats(vector)[None], round(_WIDER * count))
         codes = found[0][found[0] >= 0].astype(np.int32)
-        codes, products = _sorted(codes, floats(vectors[codes]) @ vector)
-        return codes[:count], products[:count]
+        return best_of(codes, floats(vectors[codes]) @ vector, count)
 
 
 def nearest_items(vectors: Floats, threads: int) -> NearestItems:
@@ -101,9 +100,3 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(before)
-
-
-def _sorted(codes: Codes, products: Floats) -> tuple[Codes, Floats]:
-    order = np.argsort(-products, kind="stable")
-    order = order[products[order] > 0]
-    return codes[order], floats(products[order])

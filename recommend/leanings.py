@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recommend.arrays import Codes, Floats, floats
+from recommend.arrays import NONE, Codes, Floats, Moments, Places
+from recommend.compiled import compiled
 from recommend.history import SAME_VISIT_US, History
 from recommend.moves import Moves
 from recommend.parts import Parts
@@ -49,48 +50,118 @@ class Leanings:
 
 
 def leanings(moves: Moves, history: History) -> Leanings:
-    of_interest = np.flatnonzero(history.action_interest > 0)
-    item, at_us = history.action_item[of_interest], history.action_us[of_interest]
-    in_visit = history.action_in_visit[of_interest]
-    moved = np.ones(len(item), np.bool_)
-    moved[:-1] = item[:-1] != item[1:]
-    item, at_us, in_visit = item[moved], at_us[moved], in_visit[moved]
-    group = moves.group[item]
-    if not len(group):
-        return Leanings(moves.arriving, moves.arriving, moves.arriving, None)
-    turned = np.ones(len(group), np.bool_)
-    turned[:-1] = (group[:-1] != group[1:]) | (at_us[:-1] - at_us[1:] >= SAME_VISIT_US)
-    says = floats(np.where(turned, 1, _STAYING))
-    faded = floats(_RECENT ** (np.cumsum(turned) - turned))
-    onward = in_visit * _VISIT ** np.arange(len(group))
-    visit = floats(onward / max(onward.sum(), 1e-9)) @ moves.onward[group]
-    return Leanings(_turned_to(moves, group, says), _turned_to(moves, group, says * faded), visit, int(item[0]))
-
-
-def _turned_to(moves: Moves, group: Codes, says: Floats) -> Floats:
-    turns = floats(np.bincount(group, says, len(moves.arriving)))
-    counts = (1 - _SPLIT) * turns + _SPLIT * (turns @ moves.onward) + _PRIOR * moves.arriving
-    return floats(counts / counts.sum())
+    by_group, last = _leant(
+        moves.group,
+        moves.onward,
+        moves.arriving,
+        history.action_item,
+        history.action_us,
+        history.action_interest,
+        history.action_in_visit,
+    )
+    return Leanings(by_group[0], by_group[1], by_group[2], None if last == NONE else int(last))
 
 
 def chances(parts: Parts, history: History, items: Codes, now_us: int) -> Floats:
     """CHANCES by candidate: of its group, of itself by its share of the group, and both sides mixed."""
     moves, share = parts.moves, parts.snapshot.share_of_group(items)
-    leaning, group = leanings(moves, history), moves.group[items]
-    by_group = [leaning.account[group], leaning.recent[group], leaning.visit[group]]
-    by_item = [one * share for one in by_group]
-    goes_on = leaning.last is not None and now_us - int(history.action_us[0]) < SAME_VISIT_US
+    leaning, best_share = leanings(moves, history), parts.snapshot.best_share()
+    by_group = np.stack([leaning.account, leaning.recent, leaning.visit, moves.arriving, moves.arriving])
     if leaning.last is None:
-        onward, beyond, most_beyond = moves.arriving, floats(np.zeros(len(items))), 0.0
-    else:
-        onward = moves.left[leaning.last] * moves.onward[moves.group[leaning.last]]
-        beyond = moves.beyond_groups(leaning.last, items)
-        most_beyond = float(moves.next.score[leaning.last, 0])
-    if goes_on:
-        groups, weight = _GOING_ON * onward + (1 - _GOING_ON) * leaning.account, _GOING_ON
-    else:
-        groups, weight = _OWN * leaning.account + (1 - _OWN) * moves.arriving, 0.0
-    mixed = groups[group] * share + weight * beyond
-    best = max(float((groups * parts.snapshot.best_share()).max()), weight * most_beyond)
-    after_last = onward[group] * share + beyond
-    return floats(np.stack([*by_group, onward[group], *by_item, after_last, mixed, mixed / best]))
+        return _mixed(by_group, moves.group[items], share, np.zeros(len(items), np.float32), best_share, 0.0, False)
+    by_group[3] = moves.left[leaning.last] * moves.onward[moves.group[leaning.last]]
+    beyond = moves.beyond_groups(leaning.last, items)
+    goes_on = bool(now_us - int(history.action_us[0]) < SAME_VISIT_US)
+    most_beyond = float(moves.next.score[leaning.last, 0])
+    return _mixed(by_group, moves.group[items], share, beyond, best_share, most_beyond, goes_on)
+
+
+@compiled
+def _turns(item: Codes, interest: Floats) -> Places:
+    """The places of actions of interest, but of several about one item in a row the oldest alone."""
+    kept, count, previous = np.empty(len(item), np.intp), 0, NONE
+    for place in range(len(item)):
+        if interest[place] > 0:
+            count -= count > 0 and item[place] == previous
+            kept[count], previous = place, item[place]
+            count += 1
+    return kept[:count]
+
+
+@compiled
+def _leant(
+    group_of: Codes,
+    onward: Floats,
+    arriving: Floats,
+    item: Codes,
+    at_us: Moments,
+    interest: Floats,
+    in_visit: Floats,
+) -> tuple[Floats, int]:
+    """Account, recent and visit of Leanings, each by group, and the newest item; NONE without any."""
+    groups, kept = len(arriving), _turns(item, interest)
+    leant, count = np.empty((3, groups), np.float32), len(kept)
+    if count == 0:
+        leant[:] = arriving
+        return leant, NONE
+    turns, visit = np.zeros((2, groups), np.float64), np.zeros(groups, np.float64)
+    faded, looked, visited = 1.0, 1.0, 0.0
+    for place in range(count):
+        group = group_of[item[kept[place]]]
+        turned = True
+        if place + 1 < count:
+            before = kept[place + 1]
+            turned = group != group_of[item[before]] or at_us[kept[place]] - at_us[before] >= SAME_VISIT_US
+        says = 1.0 if turned else _STAYING
+        turns[0, group] += says
+        turns[1, group] += says * faded
+        faded *= _RECENT if turned else 1.0
+        share = in_visit[kept[place]] * looked
+        looked *= _VISIT
+        visited += share
+        if share > 0:
+            visit += share * onward[group]
+    leant[2] = visit / max(visited, 1e-9)
+    for way in range(2):
+        counts = (1 - _SPLIT) * turns[way] + _PRIOR * arriving
+        for group in range(groups):
+            if turns[way, group] > 0:
+                counts += _SPLIT * turns[way, group] * onward[group]
+        leant[way] = counts / counts.sum()
+    return leant, item[kept[0]]
+
+
+@compiled
+def _mixed(
+    by_group: Floats,
+    group: Codes,
+    share: Floats,
+    beyond: Floats,
+    best_share: Floats,
+    most_beyond: float,
+    goes_on: bool,
+) -> Floats:
+    """CHANCES by candidate. `by_group`: account, recent, visit, what the newest item leads to, and arriving.
+
+    `group`, `share` of it and what is `beyond` groups are of each candidate; `best_share` is of each group,
+    `most_beyond` of all items.
+    """
+    rows, groups = np.empty((len(CHANCES), len(group)), np.float32), by_group.shape[1]
+    mixed, weight = np.empty(groups, np.float32), np.float32(_GOING_ON if goes_on else 0)
+    best = weight * np.float32(most_beyond)
+    for one in range(groups):
+        if goes_on:
+            mixed[one] = _GOING_ON * by_group[3, one] + (1 - _GOING_ON) * by_group[0, one]
+        else:
+            mixed[one] = _OWN * by_group[0, one] + (1 - _OWN) * by_group[4, one]
+        best = max(best, mixed[one] * best_share[one])
+    for column in range(len(group)):
+        of, part = group[column], share[column]
+        for way in range(4):
+            rows[way, column] = by_group[way, of]
+        for way in range(3):
+            rows[4 + way, column] = by_group[way, of] * part
+        rows[7, column] = by_group[3, of] * part + beyond[column]
+        rows[8, column] = mixed[of] * part + weight * beyond[column]
+        rows[9, column] = rows[8, column] / best
+    return rows

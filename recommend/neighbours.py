@@ -1,22 +1,20 @@
 """Item-to-item lists from what accounts did: what goes together, and what comes next."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numba
 import numpy as np
 from scipy.sparse import csr_matrix, diags_array
 
+from recommend import lookup
 from recommend.actions import ActionTable
 from recommend.arrays import DAY_US, NONE, Codes, Floats, floats
+from recommend.best import best_of
 
 _ROWS_AT_ONCE = 4_096
 _STEPS = 5
 _STEP_DECAY = 0.6
 _GAP_DAYS = 1.0
 _SHRINK = 5.0
-_SPREAD = 2_654_435_769
-"""An odd number near 2**32 by the golden ratio: Knuth's multiplicative hashing, so that neighbours are apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,51 +24,26 @@ class Lists:
     item: Codes
     """Item by place; NONE behind the last."""
     score: Floats
-    """As `item`; 0 behind the last."""
+    """As `item`, above 0; 0 behind the last."""
 
     def block(self, anchors: Codes, candidates: Codes) -> Floats:
         """Anchor by candidate: the scores, 0 where a list does not have the candidate. Candidates are distinct."""
-        block: Floats = _block(self.item[anchors], floats(self.score[anchors]), candidates)
-        return block
+        return lookup.block(self.item[anchors], floats(self.score[anchors]), candidates)
+
+    def summed(self, anchors: Codes, weights: Floats, newest: int, candidates: Codes) -> Floats:
+        """Of `block` for each row of `weights` the sum over the anchors, then the first anchor's, and the highest of
+        the `newest` first ones; each by candidate.
+        """
+        return lookup.summed(self.item[anchors], floats(self.score[anchors]), weights, newest, candidates)
 
     def best(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
         """Of all items those with the highest weighted sum over the anchors' lists; best first."""
-        listed, scores = self.item[anchors].ravel(), (self.score[anchors] * weights[:, None]).ravel()
-        items, inverse = np.unique(listed, return_inverse=True)
-        sums = np.bincount(inverse, scores, len(items)).astype(np.float32)
-        sums[items == NONE] = 0
-        best = np.argsort(-sums, kind="stable")[:count]
-        best = best[sums[best] > 0]
-        return items[best], sums[best]
+        items, sums = lookup.summed_up(self.item[anchors], floats(self.score[anchors]), weights)
+        return best_of(items, sums, count)
 
-
-def _looked_up(item: Codes, score: Floats, candidates: Codes) -> Floats:
-    """See `Lists.block`; candidates are found by a hash table with open addressing, at most a quarter full."""
-    slots = 4
-    while slots < 4 * len(candidates):
-        slots *= 2
-    table = np.full(slots, NONE, np.int32)
-    for column in range(len(candidates)):
-        slot = candidates[column] * _SPREAD % slots
-        while table[slot] != NONE:
-            slot = (slot + 1) % slots
-        table[slot] = column
-    block = np.zeros((len(item), len(candidates)), np.float32)
-    for row in range(len(item)):
-        for place in range(item.shape[1]):
-            listed = item[row, place]
-            if listed == NONE:
-                break
-            slot = listed * _SPREAD % slots
-            while table[slot] != NONE:
-                if candidates[table[slot]] == listed:
-                    block[row, table[slot]] = score[row, place]
-                    break
-                slot = (slot + 1) % slots
-    return block
-
-
-_block: Any = numba.njit(nogil=True)(_looked_up)
+    def most(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
+        """The same in no order, and by the highest sum."""
+        return lookup.most_summed(self.item[anchors], floats(self.score[anchors]), weights, count)
 
 
 def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Lists:

@@ -1,20 +1,27 @@
 """From ranked candidates to what is shown: what may be shown at all, freshness, diversity, exploration."""
 
-from typing import Any
-
-import numba
 import numpy as np
 
 from domain.actions import Hidden
 from recommend.arrays import DAY_US, NONE, Codes, Floats, Moments, Places, floats
+from recommend.best import best_places
+from recommend.compiled import compiled
 from recommend.rules import Rules
 
 
 def fresh(chances: Floats, created_us: Moments, now_us: int, rules: Rules) -> Floats:
     """Chances, raised for what is new; items whose age is not told stay as they are."""
-    age_days = np.maximum(now_us - created_us, 0) / DAY_US
-    boost = rules.freshness * 0.5 ** (age_days / rules.freshness_half_life_days)
-    return floats(chances * (1 + np.where(created_us > 0, boost, 0)))
+    return _raised(chances, created_us, now_us, rules.freshness, rules.freshness_half_life_days)
+
+
+@compiled
+def _raised(chances: Floats, created_us: Moments, now_us: int, freshness: float, half_life_days: float) -> Floats:
+    raised = chances.astype(np.float32)
+    for place in range(len(raised)):
+        if created_us[place] > 0:
+            age_days = max(now_us - created_us[place], 0) / DAY_US
+            raised[place] *= 1 + freshness * 0.5 ** (age_days / half_life_days)
+    return raised
 
 
 def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, count: int, rules: Rules) -> Places:
@@ -23,7 +30,7 @@ def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, coun
 
     `vectors`, by code, are of length 1 or 0. What a cap leaves out fills up the end when nothing else is left.
     """
-    left = np.argsort(-scores, kind="stable")[: max(4 * count, 100)]
+    left = best_places(scores, max(4 * count, 100))
     most = max(1, round(rules.share_of_category * count))
     of_left = floats(vectors[codes[left]])
     likeness = of_left @ of_left.T
@@ -31,9 +38,8 @@ def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, coun
     return np.asarray(left[chosen], np.intp)
 
 
-def _choose_one_by_one(
-    scores: Floats, likeness: Floats, category: Codes, count: int, most: int, diversity: float
-) -> Places:
+@compiled
+def _choose(scores: Floats, likeness: Floats, category: Codes, count: int, most: int, diversity: float) -> Places:
     """See `diverse`; places in these arrays. `most` of a category."""
     size = len(scores)
     most_like = np.zeros(size, np.float32)
@@ -55,9 +61,6 @@ def _choose_one_by_one(
         if category[best] != NONE and (category[chosen[: turn + 1]] == category[best]).sum() >= most:
             is_capped |= category == category[best]
     return chosen
-
-
-_choose: Any = numba.njit(nogil=True)(_choose_one_by_one)
 
 
 def unwanted(hidden: Hidden, rules: Rules) -> frozenset[str]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightgbm
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from recommend.arrays import Codes, Floats, Places, floats
+from recommend.compiled import compiled
 
 _MOST_LEAVES = 32
 _ALL = np.uint32(0xFFFFFFFF)
@@ -104,7 +104,8 @@ def _not_above(thresholds: NDArray[np.float64]) -> Floats:
     return np.where(nearest > thresholds, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
-def _score_rows(
+@compiled
+def _score(
     feature: Codes,
     threshold: Floats,
     stays: _Masks,
@@ -127,6 +128,3 @@ def _score_rows(
             lowest = reachable[row] & (~reachable[row] + np.uint32(1))
             scores[row] += of_leaf[place_of_bit[np.uint32(lowest * np.uint32(_DE_BRUIJN)) >> np.uint32(27)]]
     return scores
-
-
-_score: Any = numba.njit(nogil=True)(_score_rows)
