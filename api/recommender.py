@@ -21,19 +21,20 @@ from domain.recommendations import Ask
 from serving.client import MEDIA_TYPE, PATH, SECRET_HEADER
 from serving.ladder import Recommend
 
-_HEALTH = "/health/live"
+_LIVE, _READY = "/health/live", "/health/ready"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Ask).decode
 
 
 class RecommenderState(TypedDict):
     recommend: Recommend
+    is_ready: Callable[[], bool]
 
 
 async def recommend(request: Request) -> Response:
     try:
         answer = await request.state.recommend(_decode(await request.body()))
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return PlainTextResponse(str(error), HTTPStatus.BAD_REQUEST)
     except TransientError as error:
         return PlainTextResponse(str(error), HTTPStatus.SERVICE_UNAVAILABLE)
@@ -44,6 +45,14 @@ async def recommend(request: Request) -> Response:
 
 async def live(_request: Request) -> Response:
     return PlainTextResponse("alive")
+
+
+async def ready(request: Request) -> Response:
+    """Whether it answers as well as it can: with the current model where there is one."""
+    is_ready = request.state.is_ready()
+    return PlainTextResponse(
+        "ready" if is_ready else "loading", HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    )
 
 
 async def metrics(_request: Request) -> Response:
@@ -58,7 +67,7 @@ class _SecretAsked:
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != _HEALTH and not self._is_told(scope):
+        if scope["type"] == "http" and scope["path"] not in {_LIVE, _READY} and not self._is_told(scope):
             await PlainTextResponse("the secret is missing or wrong", HTTPStatus.UNAUTHORIZED)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -75,7 +84,8 @@ def create_recommender(
     return Starlette(
         routes=[
             Route(PATH, recommend, methods=["POST"]),
-            Route(_HEALTH, live),
+            Route(_LIVE, live),
+            Route(_READY, ready),
             Route("/metrics", metrics),
         ],
         lifespan=lifespan,

@@ -34,14 +34,14 @@ def diverse(scores: Floats, vectors: Floats, codes: Codes, category: Codes, coun
     most = max(1, round(rules.share_of_category * count))
     of_left = floats(vectors[codes[left]])
     likeness = of_left @ of_left.T
-    chosen = _choose(scores[left], likeness, category[left], count, most, np.float32(rules.diversity))
+    chosen = _choose(scores[left], likeness, category[left], count, most, rules.diversity)
     return np.asarray(left[chosen], np.intp)
 
 
 @compiled
 def _choose(scores: Floats, likeness: Floats, category: Codes, count: int, most: int, diversity: float) -> Places:
     """See `diverse`; places in these arrays. `most` of a category."""
-    size = len(scores)
+    size, lost = len(scores), np.float32(diversity)
     most_like = np.zeros(size, np.float32)
     is_open, is_capped = np.ones(size, np.bool_), np.zeros(size, np.bool_)
     chosen = np.empty(min(count, size), np.intp)
@@ -49,7 +49,7 @@ def _choose(scores: Floats, likeness: Floats, category: Codes, count: int, most:
         best, highest = -1, -np.inf
         while best < 0:
             for one in range(size):
-                value = scores[one] * (1 - diversity * most_like[one])
+                value = scores[one] * (1 - lost * most_like[one])
                 if is_open[one] and not is_capped[one] and value > highest:
                     best, highest = one, value
             if best < 0:  # Nothing is left but what was capped.

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from domain.errors import FootfallError
+from runtime.caches import keep_compiled_loops
 from runtime.commands import INTERRUPTED, connected_settings, console, errors, leave
 from runtime.commands import settings as read_settings
 from runtime.demo import demo
@@ -44,6 +45,7 @@ def _options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     del version
+    keep_compiled_loops()
 
 
 @app.command()

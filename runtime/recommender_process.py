@@ -104,7 +104,7 @@ async def open_engine(settings: Settings, rules: Rules) -> AsyncIterator[Recomme
             asyncio.create_task(models.keep_following()),
             asyncio.create_task(keep_sampling({"recommender": pool})),
         ]
-        yield {"recommend": engine.answer}
+        yield {"recommend": engine.answer, "is_ready": models.has_followed}
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)

@@ -125,7 +125,7 @@ class Stack:
             "FOOTFALL_WORKER_METRICS_PORT": str(self._metrics_port),
             "FOOTFALL_RECOMMENDER_HOST": _OWN_HOST,
             "FOOTFALL_RECOMMENDER_PORT": str(self._recommender_port),
-            "FOOTFALL_RECOMMENDER_URL": f"http://{_OWN_HOST}:{self._recommender_port}",
+            "FOOTFALL_RECOMMENDER_URL": self._recommender_url,
             "TEMPORAL_ADDRESS": self._temporal_address,
             "TEMPORAL_NAMESPACE": self._settings.temporal_namespace,
         }
@@ -139,16 +139,20 @@ class Stack:
         return port
 
     def _wait_until_ready(self) -> None:
+        """The recommender is last: until its model is loaded, it takes a core from all that is done meanwhile."""
         deadline = time.monotonic() + _READY_S
-        while not self._supervisor.stopping:
+        waited_for = {"api": self._api_url, "recommender": self._recommender_url}
+        while waited_for and not self._supervisor.stopping:
             self._supervisor.look()
-            if _answers(f"{self._api_url}/health/ready"):
-                return
-            if time.monotonic() > deadline:
+            name = next(iter(waited_for))
+            if _answers(f"{waited_for[name]}/health/ready"):
+                del waited_for[name]
+            elif time.monotonic() > deadline:
                 raise FootfallError(
-                    f"the API is not ready after {_READY_S:.0f} s:\n{log_tail(self._logs / 'api.log')}"
+                    f"{name} is not ready after {_READY_S:.0f} s:\n{log_tail(self._logs / f'{name}.log')}"
                 )
-            time.sleep(0.05)
+            else:
+                time.sleep(0.05)
 
     @property
     def _api_url(self) -> str:
@@ -157,10 +161,14 @@ class Stack:
 
     @property
     def _metrics_urls(self) -> dict[str, str]:
-        addresses = {"api": self._api_url, "recommender": f"http://{_OWN_HOST}:{self._recommender_port}"}
+        addresses = {"api": self._api_url, "recommender": self._recommender_url}
         if self._metrics_port:
             addresses["worker"] = f"http://{_OWN_HOST}:{self._metrics_port}"
         return {name: f"{address}/metrics" for name, address in sorted(addresses.items())}
+
+    @property
+    def _recommender_url(self) -> str:
+        return f"http://{_OWN_HOST}:{self._recommender_port}"
 
     def _write_instance(self) -> None:
         pids = {name: server.process.pid for name, server in self._servers.items() if server.process is not None}

@@ -54,6 +54,11 @@ class CurrentModel(Generic[Loaded]):
         """By version; the current one too."""
         self._not_before: dict[str, float] = {}
         """Versions that could not be loaded → when to try again, by time.monotonic."""
+        self._has_followed = False
+
+    def has_followed(self) -> bool:
+        """Whether the registry was asked once, and what it named is loaded, or can't be now."""
+        return self._has_followed
 
     def get(self, version: str | None = None) -> Current[Loaded]:
         """The model to answer with: of that version where it is loaded, else the current one.
@@ -95,6 +100,7 @@ class CurrentModel(Generic[Loaded]):
             if version.state == "current" and loaded is not self._current:
                 self._current = loaded
                 _log.info("model %s answers", loaded.version)
+        self._has_followed = True
 
     def _drop_others(self, wanted: Sequence[ModelVersion]) -> None:
         needed = {one.version for one in wanted}

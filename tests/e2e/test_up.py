@@ -26,10 +26,16 @@ class Up:
         self.data_dir = data_dir
         self.output = data_dir.parent / "output"
         self.process: subprocess.Popen[bytes] | None = None
+        self.recommender_port = free_port("127.0.0.1", 0)
 
     def start(self) -> Instance:
         port = str(free_port("127.0.0.1", 0))
-        own = {"FOOTFALL_DATA_DIR": str(self.data_dir), "FOOTFALL_PORT": port, "COLUMNS": "120"}
+        own = {
+            "FOOTFALL_DATA_DIR": str(self.data_dir),
+            "FOOTFALL_PORT": port,
+            "FOOTFALL_RECOMMENDER_PORT": str(self.recommender_port),
+            "COLUMNS": "120",
+        }
         command = [sys.executable, "-m", "runtime.cli", "up"]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(command, env={**os.environ, **own}, stdout=output)
@@ -77,6 +83,8 @@ def _post(instance: Instance) -> dict[str, object]:
 
 def test_it_comes_up_counts_stops_whole_and_remembers(up: Up) -> None:
     instance = up.start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{up.recommender_port}/health/ready", timeout=30) as answer:
+        assert answer.read() == b"ready"
     accepted = _post(instance)
     receipt = _get(f"{instance.api_url}/batches/{accepted['batch_id']}?wait=30s")
     assert receipt["state"] == "done"

@@ -156,6 +156,7 @@ async def test_following_goes_on_after_a_store_was_away(
     following = asyncio.create_task(shop.models.keep_following())
     await asyncio.sleep(0.1)
     assert not following.done()
+    assert not shop.models.has_followed()
     await pool.execute("ALTER TABLE hidden RENAME TO model")
     async with asyncio.timeout(30):
         while True:
@@ -164,4 +165,5 @@ async def test_following_goes_on_after_a_store_was_away(
                 break
             except TransientError:
                 await asyncio.sleep(0.01)
+    assert shop.models.has_followed()
     following.cancel()
