@@ -179,18 +179,12 @@ async def test_a_worker_killed_between_write_and_mark_doubles_nothing(
     assert _items(await resources.signals.recent(account)) == [str(number) for number in range(30)]
 
 
-async def test_metadata_that_can_not_be_read_is_set_aside_and_holds_back_no_other(
-    resources: Resources, pool: Pool, account: str
-) -> None:
-    """The front door lets none in; a file that is written past it might."""
+async def test_metadata_that_can_not_be_read_is_a_signal_all_the_same(resources: Resources, account: str) -> None:
+    """The front door lets none in now; it did once, and a file that is written past it might."""
     views = [
         *_views(account, 3),
-        new_interaction(account_id=account, ref_id="poison", metadata='{"position":"first"}'),
+        new_interaction(account_id=account, ref_id="odd", metadata='{"position":"first"}'),
     ]
-    batch = await _batch(resources.log, views)
-    result = await _run(resources, batch)
-    assert (result.applied_rows, result.quarantined) == (1, 1)
-    assert _items(await resources.signals.recent(account)) == ["0", "1", "2"]
-    assert await pool.fetchval("SELECT reason FROM quarantine") == (
-        "ValidationError: Expected `int | null`, got `str` - at `$.position`"
-    )
+    result = await _run(resources, await _batch(resources.log, views))
+    assert (result.applied_rows, result.quarantined) == (1, 0)
+    assert sorted(_items(await resources.signals.recent(account))) == ["0", "1", "2", "odd"]
