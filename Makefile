@@ -6,7 +6,7 @@ PYTHON  := .venv/bin/python
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults fuzz check fmt lock bench bench-quick clean
+.PHONY: help up test faults fuzz check audit secrets fmt lock bench bench-quick clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -28,11 +28,18 @@ fuzz: $(INSTALLED) ## what reads bytes from outside, a minute each (SECONDS=60);
 	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements-fuzz.txt
 	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),60)
 
-check: $(INSTALLED) ## formatting, lint, types, room rules
+check: $(INSTALLED) secrets audit ## formatting, lint, types, room rules, secrets, known faults of dependencies
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+audit: $(INSTALLED) ## known faults of the locked dependencies; says so where no database of them answers
+	@$(PYTHON) .ci/audit.py
+
+secrets: $(INSTALLED) ## secrets in what is committed
+	@git ls-files -z --cached --others --exclude-standard | PYTHONPATH=. xargs -0 -n 2000 \
+	  .venv/bin/detect-secrets-hook --no-verify --baseline .secrets.baseline
 
 fmt: $(INSTALLED) ## format, and mend what lint can mend
 	.venv/bin/ruff format .

@@ -87,10 +87,6 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_headers, self._wire_bytes = True, 0
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_headers:  # else it is a trailer, which would come after everybody has looked at the headers
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         if len(self.headers) > MOST_HEADERS or (
             self._wire_bytes + self._read > self._bounds.header_bytes
@@ -101,6 +97,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_headers, self._in_body, self._wire_bytes = False, True, 0
         self._no_timer()
         super().on_headers_complete()
+        self.headers = []  # for trailers, which must not join the headers that are being looked at
 
     def on_message_complete(self) -> None:
         self._in_body = False

@@ -9,7 +9,10 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 from starlette.routing import compile_path
 
+from api.paths import know_text_in_paths
 from domain.access import Scope
+
+know_text_in_paths()
 
 Accounts = Literal["own", "all", "none"]
 """What a caller whose token names an account gets of a route: what is that account's, by the path or the body
