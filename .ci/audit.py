@@ -1,8 +1,8 @@
 """Known faults of the locked dependencies, from PyPI's advisories: `python .ci/audit.py`.
 
 pip-audit passes over a package that its database does not answer for, and says that no faults are known. So a version
-with a known fault is asked for first: where that is not found, nothing was asked, and this says so. Exit code 0: clean,
-or not asked; 1: faults; 2: not asked, where FOOTFALL_AUDIT_MUST_ASK is set.
+with a known fault is asked for first: where that is not found, nothing was asked, and this says so. Exit code 0:
+clean, or not asked; 1: faults; 2: not asked, where FOOTFALL_AUDIT_MUST_ASK is set.
 """
 
 import json

@@ -21,7 +21,8 @@ from domain.recommendations import Ask
 from serving.client import MEDIA_TYPE, PATH, SECRET_HEADER
 from serving.ladder import Recommend
 
-_LIVE, _READY = "/health/live", "/health/ready"
+_LIVE, _READY, _METRICS = "/health/live", "/health/ready", "/metrics"
+_OPEN = {_LIVE, _READY, _METRICS}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Ask).decode
 
@@ -60,14 +61,14 @@ async def metrics(_request: Request) -> Response:
 
 
 class _SecretAsked:
-    """Lets no one past who does not know the secret. Its health anybody may ask for."""
+    """Lets no one past who does not know the secret, but to health and metrics, which say nothing of anybody."""
 
     def __init__(self, app: ASGIApp, *, secret: str) -> None:
         self._app = app
         self._secret = secret.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in {_LIVE, _READY} and not self._is_told(scope):
+        if scope["type"] == "http" and scope["path"] not in _OPEN and not self._is_told(scope):
             await PlainTextResponse("the secret is missing or wrong", HTTPStatus.UNAUTHORIZED)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -86,7 +87,7 @@ def create_recommender(
             Route(PATH, recommend, methods=["POST"]),
             Route(_LIVE, live),
             Route(_READY, ready),
-            Route("/metrics", metrics),
+            Route(_METRICS, metrics),
         ],
         lifespan=lifespan,
         middleware=[] if secret is None else [Middleware(_SecretAsked, secret=secret)],
