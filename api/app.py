@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -30,7 +31,7 @@ from api.limits import BodyLimit
 from api.parsing import INTERACTIONS
 from api.problems import add_problem_handlers
 from api.security.access import Access
-from api.security.rules import Routed, RouteRules
+from api.security.rules import TABLE, Routed, RouteRules
 from api.services import State
 
 _LEGACY_PREFIX = "/api/v1/analytic"
@@ -128,6 +129,7 @@ def _describe_bodies(app: FastAPI) -> None:
     def openapi() -> dict[str, object]:
         document = made()
         schemas = document["components"]["schemas"]
+        _describe_access(document)
         for model in (model for body in _BODIES for model in body.models):
             schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(schema.pop("$defs", {}))
@@ -135,3 +137,16 @@ def _describe_bodies(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # how FastAPI has its document extended
+
+
+def _describe_access(document: dict[str, Any]) -> None:
+    """Says which operations ask for a key. A document is made once and handed out again: again it changes nothing."""
+    document["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or an account's token (JWT)."},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for (method, path), rule in TABLE.items():
+        operation = document["paths"].get(path.replace(":text", ""), {}).get(method.lower())
+        if operation is not None and rule.scopes:
+            operation["security"] = [{"bearer": []}, {"key": []}]
+            operation["x-footfall-scopes"] = list(rule.scopes)

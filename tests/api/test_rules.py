@@ -75,3 +75,15 @@ def test_the_route_that_answers_is_the_one_whose_rule_is_taken() -> None:
         assert own.account_id == "a/b\nc"
     assert rules.find("GET", LEGACY + LEGACY + "/popularity/top") is None
     assert rules.methods("/items/x") == ["DELETE", "GET"]
+
+
+def test_the_document_says_which_operations_ask_for_a_key() -> None:
+    document = app().openapi()
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "key"}
+    asking = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security")
+    }
+    assert asking == {(method, path.replace(":text", "")) for (method, path), rule in TABLE.items() if rule.scopes}
