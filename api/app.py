@@ -59,6 +59,9 @@ _HOT: dict[tuple[str, str], Endpoint] = {
     )
 }
 
+HOT_PATHS = frozenset(path for _, path in _HOT)
+"""Of routes that are answered before the framework looks for them; they have no parameters."""
+
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 
 

@@ -10,6 +10,7 @@ from domain.errors import FootfallError, TransientError
 from intake.dispatch import Dispatcher
 from intake.late import LateEvents
 from intake.log import IntakeLog, NewInteraction
+from intake.traces import NO_TRACES, Span, Traces
 
 _log = logging.getLogger(__name__)
 
@@ -28,16 +29,26 @@ class Accepted:
 class _Waiting:
     events: Sequence[NewInteraction]
     answer: "asyncio.Future[Accepted]"
+    span: Span | None
 
 
 class GroupCommit:
     """Commits requests in groups: at once when idle, else with whatever gathers during the commit in flight."""
 
-    def __init__(self, log: IntakeLog, dispatcher: Dispatcher, late: LateEvents, *, max_events: int) -> None:
+    def __init__(
+        self,
+        log: IntakeLog,
+        dispatcher: Dispatcher,
+        late: LateEvents,
+        *,
+        max_events: int,
+        traces: Traces = NO_TRACES,
+    ) -> None:
         self._log = log
         self._late = late
         self._dispatcher = dispatcher
         self._max_events = max_events
+        self._traces = traces
         self._waiting: list[_Waiting] = []
         self._committer: asyncio.Task[None] | None = None
         self.waiting_events = 0
@@ -61,7 +72,7 @@ class GroupCommit:
 
     async def _commit(self, events: Sequence[NewInteraction]) -> Accepted:
         answer: asyncio.Future[Accepted] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(events, answer))
+        self._waiting.append(_Waiting(events, answer, self._traces.request()))
         self.waiting_events += len(events)
         if self._committer is None:
             self._committer = asyncio.create_task(self._commit_all(), name="group commit")
@@ -98,8 +109,12 @@ class GroupCommit:
         batch = self._dispatcher.begin_flush()
         committed = 0
         try:
-            known = await self._log.append(batch.batch_id, list(firsts.values()))
+            traced = [one.span for one in group if one.span is not None]
+            with self._traces.commit(traced, batch.batch_id) as commit:
+                known = await self._log.append(batch.batch_id, list(firsts.values()))
             committed = len(firsts) - len(known)
+            if commit is not None and committed:
+                batch.traced.append(commit)
         except FootfallError as error:
             _refuse(group, error)
         except Exception as error:  # whatever it is, nobody may be left waiting

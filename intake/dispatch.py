@@ -9,6 +9,7 @@ from uuid import UUID
 from domain.errors import TransientError
 from domain.ids import new_id
 from intake.metrics import BATCH_INTERACTIONS, LEFT_TO_SWEEPER, START_FAILURES
+from intake.traces import NO_TRACES, TracedCommit, Traces
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Batch:
     closed: bool = False
     paced: bool = False
     """A look at it is due when the pace allows it to be sealed."""
+    traced: list[TracedCommit] = field(default_factory=list)
 
 
 class Dispatcher:
@@ -51,9 +53,17 @@ class Dispatcher:
     """
 
     def __init__(
-        self, start: StartWorkflow, *, max_events: int, max_age_s: float, pace_s: float, give_up_s: float
+        self,
+        start: StartWorkflow,
+        *,
+        max_events: int,
+        max_age_s: float,
+        pace_s: float,
+        give_up_s: float,
+        traces: Traces = NO_TRACES,
     ) -> None:
         self._start = start
+        self._traces = traces
         self._max_events = max_events
         self._max_age_s = max_age_s
         self._pace_s = pace_s
@@ -134,6 +144,10 @@ class Dispatcher:
         start.add_done_callback(self._starts.discard)
 
     async def _start_or_leave(self, batch: Batch) -> None:
+        with self._traces.start(batch.traced, batch.batch_id):
+            await self._start_again_and_again(batch)
+
+    async def _start_again_and_again(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + self._give_up_s, _FIRST_RETRY_S
         while True:

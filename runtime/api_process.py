@@ -16,6 +16,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from temporalio.client import Client
 
 from activities import FAN_OUTS
@@ -49,6 +50,7 @@ from runtime.process_metrics import keep_sampling, tell_build
 from runtime.rules import load_rules
 from runtime.settings import Settings
 from runtime.signals import end_within
+from runtime.tracing import Tracing, start_tracing
 from serving.client import open_recommender
 from serving.ladder import RECOMMENDER_S, Ladder
 from serving.popular import Popular
@@ -82,7 +84,7 @@ _TEMPORAL_CHECK = timedelta(seconds=2)
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     allow_open_files()
     load_rules(settings.rules_file)  # what is wrong in it ends us here, in a sentence
     asyncio.run(insist_on_keys(settings))
@@ -106,22 +108,22 @@ def _listening(config: uvicorn.Config, settings: Settings) -> list[socket.socket
     return [one, *(one.dup() for _ in range(_ACCEPTED_AT_A_TURN - 1))]
 
 
-def one_of_many() -> FastAPI:
+def one_of_many() -> ASGIApp:
     """The application of one of several processes that uvicorn runs on one socket."""
     die_with_parent(signal.SIGKILL)
     settings = connected_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     return _app(settings, Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
 
 
-def _app(settings: Settings, shared: Path | None) -> FastAPI:
+def _app(settings: Settings, shared: Path | None) -> ASGIApp:
     """Of a process alone on its port, or of one of several that share this folder."""
-    leaving = leaving_one_of(shared)
+    leaving, tracing = leaving_one_of(shared), start_tracing("api", settings)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[State]:
         leave_on_sigterm(leaving, settings.leave_s)
-        async with open_services(settings, leaving) as state:
+        async with open_services(settings, leaving, tracing) as state:
             yield state
 
     app = create_app(
@@ -132,7 +134,7 @@ def _app(settings: Settings, shared: Path | None) -> FastAPI:
         cors_origins=settings.cors_origins,
     )
     leave_garbage_longer()
-    return app
+    return tracing.app(app)
 
 
 def _serving(settings: Settings) -> dict[str, Any]:
@@ -163,14 +165,14 @@ def _bounds(settings: Settings) -> RequestBounds:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[State]:
+async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) -> AsyncIterator[State]:
     """Opens everything that the routes work with, and closes it in the reverse order."""
     rules = load_rules(settings.rules_file)
     tell_build("api")
     async with AsyncExitStack() as stack:
         commits = await stack.enter_async_context(open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
         reads = await stack.enter_async_context(open_pool(settings, f"{_NAME} reads"))
-        client = await lazy_client(settings)
+        client = await lazy_client(settings, tracing.temporal)
         releases = await stack.enter_async_context(Releases(postgres_url(settings), name=f"{_NAME} releases"))
         log = IntakeLog(commits)
         fan_outs = [fan_out.name for fan_out in FAN_OUTS]
@@ -180,11 +182,12 @@ async def open_services(settings: Settings, leaving: Leaving) -> AsyncIterator[S
             max_age_s=settings.batch_max_age_ms / 1000,
             pace_s=settings.batch_pace_ms / 1000,
             give_up_s=settings.sweep_after_s,
+            traces=tracing.intake,
         )
         releases.add(dispatcher.released)
         blocks = await stack.enter_async_context(open_block_reader(settings, reads))
         late = LateEvents(reads, blocks, settings.dedup_window_days)
-        commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events)
+        commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events, traces=tracing.intake)
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
         ledger_days = LedgerDays(settings.dedup_window_days)
         exposures = Exposures(commit, backlog, ledger_days)

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -130,19 +130,28 @@ class _OpeningBlockReader:
         return self._opening.result()
 
 
-async def lazy_client(settings: Settings) -> Client:
+async def lazy_client(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Client:
     """A client that connects with its first call: the front door opens while Temporal is down."""
     return await Client.connect(
-        temporal_address(settings), namespace=settings.temporal_namespace, lazy=True, identity="footfall api"
+        temporal_address(settings),
+        namespace=settings.temporal_namespace,
+        lazy=True,
+        identity="footfall api",
+        interceptors=interceptors,
     )
 
 
-async def connected_client(settings: Settings, runtime: Runtime | None = None) -> Client:
+async def connected_client(
+    settings: Settings, runtime: Runtime | None = None, interceptors: Sequence[Interceptor] = ()
+) -> Client:
     """A client that is connected; waits for Temporal as long as it takes, saying so."""
     while True:
         try:
             return await Client.connect(
-                temporal_address(settings), namespace=settings.temporal_namespace, runtime=runtime
+                temporal_address(settings),
+                namespace=settings.temporal_namespace,
+                runtime=runtime,
+                interceptors=interceptors,
             )
         except RuntimeError as error:
             _log.warning("Temporal at %s does not answer yet: %s", settings.temporal_address, error)

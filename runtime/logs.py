@@ -1,11 +1,16 @@
-"""Logging: one line an event, to standard error."""
+"""Logging: one line an event, to standard error. What belongs to a trace names it."""
 
 import logging
 import re
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
 
 from domain.access import KEY_PREFIX
 
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+Format = Literal["text", "json"]
+
 _SECRETS = re.compile(
     rf"\b({KEY_PREFIX}[a-z0-9]{{10}}_)\w+"  # our keys, whose ids may be said
     r"|\b(bearer\s+)[\w.~+/=-]+"
@@ -15,10 +20,10 @@ _SECRETS = re.compile(
 )
 
 
-def set_up_logging(level: str) -> None:
-    logging.basicConfig(level=level.upper(), force=True)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(_Redacting(_FORMAT))
+def set_up_logging(level: str, lines: Format = "text") -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_JsonLines() if lines == "json" else _TextLines())
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Activity failures are retried and shown in the Temporal UI; the SDK would print each with its whole stack.
     logging.getLogger("temporalio").setLevel(logging.ERROR if level != "debug" else logging.DEBUG)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -31,6 +36,30 @@ def redacted(text: str) -> str:
     return _SECRETS.sub(lambda found: "".join(part or "" for part in found.groups()) + "***", text)
 
 
-class _Redacting(logging.Formatter):
+class _TextLines(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (logging's name)
+        trace_id = getattr(record, "trace_id", None)
+        return super().formatMessage(record) + (f" trace_id={trace_id}" if trace_id else "")
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """The stack of an exception is one text, so that a line stays one."""
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        trace_id = getattr(record, "trace_id", None)
+        if trace_id:
+            line["trace_id"] = trace_id
+        return redacted(msgspec.json.encode(line).decode())

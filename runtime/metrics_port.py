@@ -9,7 +9,7 @@ from urllib.request import urlopen
 from prometheus_client import REGISTRY, Metric, start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
-from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig
 
 from runtime.ports import free_port
 
@@ -19,15 +19,18 @@ _AGAIN_AFTER_S = 5.0
 _SDK_S = 2.0
 
 
-def temporal_runtime_with_metrics() -> Runtime:
-    """A runtime for Temporal's clients whose metrics are among ours.
+def temporal_runtime(*, metrics: bool, json_lines: bool) -> Runtime:
+    """A runtime for Temporal's clients whose `metrics` are among ours, and whose log lines are where ours are JSON.
 
     The SDK's core is not Python and tells its metrics on a port of its own: one that is free, on this machine alone.
     """
     address = f"{_LOOPBACK}:{free_port(_LOOPBACK, 0)}"
     told = PrometheusConfig(address, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True)
-    runtime = Runtime(telemetry=TelemetryConfig(metrics=told))
-    REGISTRY.register(_TemporalMetrics(f"http://{address}/metrics"))
+    forwarding = LogForwardingConfig(logging.getLogger("temporal")) if json_lines else None
+    lines = LoggingConfig(LoggingConfig.default.filter, forwarding)
+    runtime = Runtime(telemetry=TelemetryConfig(logging=lines, metrics=told if metrics else None))
+    if metrics:
+        REGISTRY.register(_TemporalMetrics(f"http://{address}/metrics"))
     return runtime
 
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from threadpoolctl import threadpool_limits
 from uvicorn.supervisors import Multiprocess
 
@@ -26,6 +26,7 @@ from runtime.logs import set_up_logging
 from runtime.process_metrics import keep_sampling, tell_build
 from runtime.rules import load_rules
 from runtime.settings import Settings
+from runtime.tracing import start_tracing
 from serving.current_model import CurrentModel
 from serving.engine import Engine, warmed_up
 from serving.profiles import Profiles
@@ -40,7 +41,7 @@ _START_S = 60
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get their answers."""
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     allow_open_files()
     insist_on_secret(settings)
     app = _app(settings)
@@ -54,21 +55,22 @@ def run(settings: Settings) -> None:
         Multiprocess(config, [config.bind_socket()]).run()
 
 
-def one_of_many() -> Starlette:
+def one_of_many() -> ASGIApp:
     """The application of one of several processes that uvicorn runs on one socket."""
     die_with_parent(signal.SIGKILL)
     settings = connected_settings()
-    set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level, settings.log_format)
     return _app(settings)
 
 
-def _app(settings: Settings) -> Starlette:
+def _app(settings: Settings) -> ASGIApp:
     rules = load_rules(settings.rules_file)
     # Answers are made side by side: a product of small matrices that waits for a core for its second half takes
     # milliseconds in place of microseconds.
     threadpool_limits(1, "blas")
     secret = None if settings.recommender_secret is None else settings.recommender_secret.get_secret_value()
-    return create_recommender(lambda _app: open_engine(settings, rules), secret)
+    app = create_recommender(lambda _app: open_engine(settings, rules), secret)
+    return start_tracing("recommender", settings).app(app)
 
 
 def _serving(settings: Settings) -> dict[str, Any]:

@@ -252,6 +252,7 @@ class Settings(SecuritySettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         (), description="Comma-separated networks whose X-Forwarded-For is believed; none by default."
     )
+    log_format: Literal["text", "json"] = Field("text", description="Log lines as text, or as one JSON object each.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line shown.")
 
     @field_validator("trusted_proxies", "scylla_contact_points", "cors_origins", mode="before")

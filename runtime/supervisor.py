@@ -19,6 +19,8 @@ _MOST_DEATHS = 5
 _WITHIN_S = 60.0
 _LOOK_EVERY_S = 0.2
 _STOP_S = 30.0
+# Of log lines in either format, that whoever looks at `footfall up` should see.
+_MARKS = (" WARNING ", " ERROR ", '"level":"WARNING"', '"level":"ERROR"')
 
 
 class Server(Protocol):
@@ -131,7 +133,7 @@ class Supervisor:
         whole_lines = new[: new.rfind(b"\n") + 1]
         watched.log_position += len(whole_lines)
         for line in whole_lines.decode(errors="replace").splitlines():
-            if " WARNING " in line or " ERROR " in line:
+            if any(mark in line for mark in _MARKS):
                 self._show(f"{command.name}: {line}")
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

@@ -41,10 +41,11 @@ from runtime.connections import (
 )
 from runtime.housekeeping import Nightly, keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
-from runtime.metrics_port import serve_metrics, temporal_runtime_with_metrics
+from runtime.metrics_port import serve_metrics, temporal_runtime
 from runtime.process_metrics import keep_sampling, tell_build
 from runtime.settings import Settings, models_url
 from runtime.signals import end_within, stop_event, unless_stopped
+from runtime.tracing import Tracing, start_tracing
 from runtime.watch import Watch
 from serving.client import open_recommender
 from store.blocks.protocol import BlockStore
@@ -76,15 +77,15 @@ _END_S = 28.0
 
 def run(settings: Settings) -> None:
     """Works until SIGTERM or SIGINT, then finishes what is under way."""
-    set_up_logging(settings.log_level)
-    uvloop.run(work(settings))
+    set_up_logging(settings.log_level, settings.log_format)
+    uvloop.run(work(settings, start_tracing("worker", settings)))
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, tracing: Tracing) -> None:
     stop = stop_event()
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(settings, "footfall worker"))
-        opened = await unless_stopped(stop, _open(settings, pool, stack))
+        opened = await unless_stopped(stop, _open(settings, pool, stack, tracing))
         if opened is None:
             end_within(_END_S)
             return
@@ -102,11 +103,11 @@ async def work(settings: Settings) -> None:
 
 
 async def _open(
-    settings: Settings, pool: Pool, stack: AsyncExitStack
+    settings: Settings, pool: Pool, stack: AsyncExitStack, tracing: Tracing
 ) -> tuple[Worker, list[Coroutine[Any, Any, None]]]:
     """The worker, and what runs beside it; waits for what they need as long as it takes, saying so."""
-    runtime = temporal_runtime_with_metrics() if settings.worker_metrics_port else None
-    client = await connected_client(settings, runtime)
+    runtime = temporal_runtime(metrics=settings.worker_metrics_port != 0, json_lines=settings.log_format == "json")
+    client = await connected_client(settings, runtime, tracing.temporal)
     log = IntakeLog(pool)
     weights = load_event_weights(settings.event_types_file)
     blocks = await stack.enter_async_context(open_block_store(settings, pool))

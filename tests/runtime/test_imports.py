@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-_HEAVY = ("numpy", "scipy", "pyarrow", "lightgbm", "faiss", "sklearn", "implicit", "cassandra", "redis")
+_HEAVY = (
+    "numpy",
+    "scipy",
+    "pyarrow",
+    "lightgbm",
+    "faiss",
+    "sklearn",
+    "implicit",
+    "cassandra",
+    "redis",
+    "opentelemetry.sdk",
+)
 
 
 @pytest.mark.parametrize("process", ["runtime.api_process", "runtime.worker_process"])

@@ -5,8 +5,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer
+from temporalio.contrib.opentelemetry import TracingInterceptor
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from tests.workflows.conftest import workflow_runner
@@ -17,6 +19,18 @@ HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
 def _replayer() -> Replayer:
     return Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner())
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+async def test_a_history_without_traces_replays_where_there_are_traces(file: Path) -> None:
+    """As workers do, outside of the sandbox: traces may be turned on while workflows are open."""
+    tracer = TracerProvider().get_tracer("test")
+    traced = Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        interceptors=[TracingInterceptor(tracer, always_create_workflow_spans=True)],
+    )
+    await traced.replay_workflow(WorkflowHistory.from_json(str(uuid4()), file.read_text()))
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
