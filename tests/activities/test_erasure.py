@@ -92,7 +92,7 @@ async def test_rows_under_way_wherever_they_are(shop: Shop, erasures: Erasures, 
     await erasures.go_over(work)
     for row in (plain, applied, persisted, both):  # those who had read them before
         await shop.run(Persist(shop.resources).apply, [row])
-        assert await shop.run(Popularity(shop.resources).apply, [row]) == 0
+        assert await shop.run(Popularity(shop.resources).apply, [row]) == set()
     rows = await left(shop)
     assert not mine(*(one for row in rows for one in row.interactions))
     for row in rows:
