@@ -38,6 +38,8 @@ class ErasedAccounts:
         if age_s > FRESH_S:
             await self._keep_fresh(wait=age_s > STALE_S)
         newest_us = self._newest_us
+        if not newest_us:
+            return set()
         return {
             one.interaction.event_id
             for one in events
