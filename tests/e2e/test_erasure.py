@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ import asyncpg
 import httpx
 import pytest
 
+from migrations.cql_runner import migrate_cql
 from migrations.runner import migrate_postgres
 from runtime.postgres_server import EmbeddedPostgres
+from store.cql import CqlCluster
+from store.redis import open_redis
 from tests.conftest import Temporal, eventually, new_database, new_namespace
+from tests.cql import in_keyspace, scylla_settings
 from tests.factories import body
 from tests.faults.check import drained
 from tests.stack import Stack, footfall, footfall_says
@@ -164,6 +169,31 @@ async def test_an_account_is_erased_and_its_counts_stay_or_go(shop: Shop, subtra
     await shop.verify()
     assert len(await shop.history(me)) == 1
     assert await shop.views(product) == (5 if subtract else 15)
+
+
+async def test_with_blocks_in_cassandra_and_signals_in_redis(
+    postgres_server: EmbeddedPostgres, temporal: Temporal, servers_dir: Any, cql: CqlCluster, redis_url: str
+) -> None:
+    cluster = in_keyspace(cql, f"e2e{uuid4().hex}")
+    await migrate_cql(cluster, postgres_server.url)
+    settings = {**scylla_settings(cluster), "FOOTFALL_REDIS_URL": redis_url}
+    me, other, product = f"me-{uuid4()}", f"other-{uuid4()}", f"p-{uuid4()}"
+    async with running(postgres_server, temporal, servers_dir / "logs-erasure-cql", **settings) as shop:
+        async with open_redis(redis_url, name="test", timeout_s=10) as redis:
+            events = [*views(me, product, 5), *views(me, product, 2, event_type="purchase", occurred_at=ago(weeks=3))]
+            await shop.record(*events, *views(other, product, 4))
+            await drained(shop.stack.database_url)
+            kinds = Counter(one["kind"] for one in await shop.export(me))
+            assert kinds == {"export": 1, "interaction": 7, "signal": 7, "opinions": 1, "end": 1}
+            assert len(await redis.keys(f"*{me}*")) == 2
+            asked = await shop.erase(me, subtract="true")
+            await shop.until(asked, "done")
+            assert await redis.keys(f"*{me}*") == []
+            assert len(await redis.keys(f"*{other}*")) == 1
+        assert [one["kind"] for one in await shop.export(me)] == ["export", "end"]
+        assert await shop.holds(me) == []
+        assert await shop.views(product) == 4
+        await shop.verify()
 
 
 async def test_asked_twice_before_it_begins_it_is_one_erasure(shop: Shop) -> None:
