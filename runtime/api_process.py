@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -39,6 +39,7 @@ from intake.log import IntakeLog
 from intake.receipts import Receipts
 from intake.releases import Releases
 from runtime.access import insist_on_keys, open_gate
+from runtime.background import ended, in_background
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
 from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
@@ -77,7 +78,6 @@ _SHUTDOWN_S = 15
 _KEEP_ALIVE_S = 75
 _START_S = 30  # of one of several processes; also how long one may hang before it is replaced
 _DRAIN_S = 3.0
-_CANCEL_S = 1.0
 _END_S = 8.0
 _TEMPORAL_CHECK = timedelta(seconds=2)
 
@@ -203,7 +203,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
         popular = Popular(PopularItems(reads, rules.blocked, rules.blocked_categories))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)
         guarded = open_gate(settings, reads)
-        _in_background(
+        in_background(
             stack,
             *guarded.works,
             backlog.keep_sampling(),
@@ -254,32 +254,8 @@ async def _drain(exposures: Exposures, commit: GroupCommit, dispatcher: Dispatch
         await commit.drain()
         await dispatcher.drain()
 
-    if not await _ended(asyncio.create_task(drain()), within_s=_DRAIN_S):
+    if not await ended(asyncio.create_task(drain()), within_s=_DRAIN_S):
         _log.warning("ended with commits unanswered, or batches left to the sweeper")
-
-
-def _in_background(stack: AsyncExitStack, *works: Coroutine[Any, Any, None]) -> None:
-    """Runs these until the stack is closed."""
-    tasks = [asyncio.create_task(work) for work in works]
-
-    async def end() -> None:
-        for task in tasks:
-            task.cancel()
-        await _ended(*tasks, within_s=_CANCEL_S)
-
-    stack.push_async_callback(end)
-
-
-async def _ended(*tasks: "asyncio.Task[None]", within_s: float) -> bool:
-    """Waits for their end, but not for ever; those that have not ended are cancelled.
-
-    One that is cancelled in the middle of a statement waits until PostgreSQL has heard of that, which may be frozen:
-    it ends when the pool cuts its connection.
-    """
-    _, left = await asyncio.wait(tasks, timeout=within_s)
-    for task in left:
-        task.cancel()
-    return not left
 
 
 async def _keep_partitions(partitions: LedgerPartitions, has_days: asyncio.Event) -> None:

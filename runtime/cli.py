@@ -23,7 +23,7 @@ from runtime.models_command import app as models
 from runtime.models_command import train
 from runtime.quarantine_command import app as quarantine
 from runtime.rebuild import rebuild_app, verify
-from runtime.settings import describe_settings
+from runtime.settings_page import describe_settings
 
 app = typer.Typer(
     name="footfall",

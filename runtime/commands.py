@@ -15,7 +15,8 @@ from domain.errors import FootfallError, InvalidInputError
 from runtime.importing.time_mapping import parse_span
 from runtime.instance import read_instance
 from runtime.logs import redacted
-from runtime.settings import Settings, environment_name
+from runtime.settings import Settings
+from runtime.settings_page import environment_name
 
 INVALID = FAILED = 2
 INTERRUPTED = 130  # as shells have it

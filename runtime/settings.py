@@ -1,7 +1,6 @@
 """Settings, from the environment: FOOTFALL_NAME, and TEMPORAL_NAME and SCYLLA_NAME for these two servers."""
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -273,57 +272,6 @@ class Settings(SecuritySettings):
         return Shard(int(named[1]), int(named[2]))
 
 
-@dataclass(frozen=True, slots=True)
-class SettingDescription:
-    variable: str
-    default: str
-    meaning: str
-
-
-def environment_name(field_name: str) -> str:
-    """The environment variable of a field, or of its alias."""
-    field = Settings.model_fields.get(field_name)
-    if field is None:
-        return field_name
-    alias = field.validation_alias
-    return alias if isinstance(alias, str) else f"FOOTFALL_{field_name.upper()}"
-
-
-def describe_settings() -> list[SettingDescription]:
-    """Every setting, in the order in which the classes have them; those of security last."""
-    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] in SecuritySettings.model_fields)
-    return [
-        SettingDescription(environment_name(name), _default(field.default), field.description or "")
-        for name, field in fields
-    ]
-
-
 def models_url(settings: Settings) -> str:
     """Where models are kept."""
     return settings.models_url or str(settings.data_dir.resolve() / "models")
-
-
-def settings_page() -> str:
-    """docs/settings.md."""
-    rows = [
-        f"| `{one.variable}` | {f'`{one.default}`' if one.default else ''} | {one.meaning} |"
-        for one in describe_settings()
-    ]
-    return "\n".join(
-        [
-            "# Settings",
-            "",
-            "All settings come from the environment. `footfall settings` prints this table.",
-            "",
-            "| variable | default | meaning |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-        ]
-    )
-
-
-def _default(value: object) -> str:
-    if isinstance(value, tuple):
-        return ",".join(str(one) for one in value)
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -19,7 +19,8 @@ from domain.access import SCOPES
 from runtime import api_process, recommender_process, worker_process
 from runtime.cli import app
 from runtime.ports import is_loopback
-from runtime.settings import Settings, describe_settings
+from runtime.settings import Settings
+from runtime.settings_page import describe_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from runtime.settings import Settings, describe_settings, settings_page
+from runtime.settings import Settings
+from runtime.settings_page import describe_settings, settings_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
