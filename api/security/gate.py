@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Protocol
 
 from starlette.types import Scope as Asked
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _BEARER = b"bearer "
 _KEY_PREFIX = KEY_PREFIX.encode()
-_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_USUAL_NAMES = ("localhost", "127.0.0.1")
 
 
 class Tokens(Protocol):
@@ -108,10 +109,17 @@ def _insist_on_loopback_name(asked: Asked) -> None:
         if name == b"host":
             host = value.decode("latin-1").lower()
             bare = host if host.endswith("]") else host.rpartition(":")[0] or host
-            if bare not in _LOOPBACK_NAMES:
+            if bare not in _USUAL_NAMES and not _is_loopback_address(bare.strip("[]")):
                 raise Problem(
                     HTTPStatus.FORBIDDEN,
                     "Without keys this answers to the name localhost alone: `footfall keys create` makes one.",
                     reason="foreign_host",
                 )
             return
+
+
+def _is_loopback_address(text: str) -> bool:
+    try:
+        return ip_address(text).is_loopback
+    except ValueError:
+        return False

@@ -230,8 +230,11 @@ async def test_without_any_key_this_machine_is_let_in_until_there_is_one(closed:
         async with client(stack.url) as http:
             assert (await http.get("/popularity/top")).status_code == 200
             assert (await http.get("/popularity/top", headers=bearer("whatever"))).status_code == 200
-            lured = await http.get("/popularity/top", headers={"Host": "evil.example:8000"})
-            assert lured.status_code == 403
+            for host in ("evil.example:8000", "127.evil.example", "localhost.evil.example", "10.0.0.1", ""):
+                lured = await http.get("/popularity/top", headers={"Host": host})
+                assert lured.status_code == 403, host
+            for host in ("localhost", "127.0.0.2:1", "[::1]:8000", "LOCALHOST:8000"):
+                assert (await http.get("/popularity/top", headers={"Host": host})).status_code == 200, host
             key = await made_key(stack, "read")
 
             async def closed_now() -> None:

@@ -16,6 +16,8 @@ _HEAVY = (
     "cassandra",
     "redis",
     "opentelemetry.sdk",
+    "jwt",
+    "limits",
 )
 
 
