@@ -59,6 +59,7 @@ bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Ja
 	$(PYTHON) -m bench.profiles --out docs/performance
 	$(PYTHON) -m bench.costs --out docs/performance
 	$(PYTHON) -m bench.ledger_layouts --out docs/performance
+	$(PYTHON) -m bench.asking --out docs/performance
 	$(PYTHON) -m bench.experiments --out docs/performance
 	$(PYTHON) -m bench.recommendations --out docs/performance
 	$(PYTHON) -m bench.recommendation_scale --out docs/performance

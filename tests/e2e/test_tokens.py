@@ -26,6 +26,7 @@ from tests.e2e.securing import (
     bearer,
     claims_of,
     client,
+    made_key,
     running_api,
     running_issuer,
 )
@@ -245,3 +246,18 @@ async def test_keys_from_a_file(api: Stack, issuer: Issuer, tmp_path: Path) -> N
             assert (await http.get("/interactions/alice", headers=short)).status_code == 401
             symmetric = jwt.encode(claims_of("alice"), "secret" * 10, "HS256", headers={"kid": "shared"})
             assert (await http.get("/interactions/alice", headers=bearer(symmetric))).status_code == 401
+
+
+async def test_keys_are_taken_beside_tokens(http: httpx.AsyncClient, issuer: Issuer, api: Stack) -> None:
+    token = bearer(issuer.token("alice", "ec"))
+    assert (await http.get("/popularity/top")).status_code == 401
+    key = bearer((await made_key(api, "read"))["key"])
+
+    async def known() -> None:
+        assert (await http.get("/interactions/bob", headers=key)).status_code == 200
+
+    await eventually(known)
+    assert (await http.get("/interactions/alice", headers=token)).status_code == 200
+    assert (await http.get("/interactions/bob", headers=token)).status_code == 403
+    assert (await http.get("/interactions/alice/export", headers=token)).status_code not in (401, 403)
+    assert (await http.delete("/interactions/alice", headers=token)).status_code == 403
