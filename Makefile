@@ -58,6 +58,7 @@ bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Ja
 	$(PYTHON) -m bench.growth --out docs/performance
 	$(PYTHON) -m bench.profiles --out docs/performance
 	$(PYTHON) -m bench.costs --out docs/performance
+	$(PYTHON) -m bench.telling --out docs/performance
 	$(PYTHON) -m bench.ledger_layouts --out docs/performance
 	$(PYTHON) -m bench.asking --out docs/performance
 	$(PYTHON) -m bench.experiments --out docs/performance

@@ -198,7 +198,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
         has_days = asyncio.Event()
         signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
         recommender = await stack.enter_async_context(
-            open_recommender(settings.recommender_url, RECOMMENDER_S, settings.recommender_secret)
+            open_recommender(settings.recommender_url, RECOMMENDER_S, settings.recommender_secret, tracing.http)
         )
         popular = Popular(PopularItems(reads, rules.blocked, rules.blocked_categories))
         ladder = Ladder(recommender.recommend, PrecomputedStore(reads), signals, popular)

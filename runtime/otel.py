@@ -13,6 +13,7 @@ from os import environ
 from typing import Any
 from uuid import UUID
 
+import aiohttp
 import asyncpg
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -54,6 +55,7 @@ class OpenTelemetry:
         contexts.attach(_under(_NOBODY))
         self.intake: Traces = _IntakeTraces(self._tracer)
         self.temporal: Sequence[Interceptor] = (TracingInterceptor(self._tracer),)
+        self.http: Sequence[aiohttp.TraceConfig] = (_telling_the_trace(),)
         _trace_statements(self._tracer, settings)
         _put_trace_ids_into_log_lines()
 
@@ -149,6 +151,17 @@ def _within(span: SpanContext) -> Iterator[None]:
         yield
     finally:
         contexts.detach(token)
+
+
+def _telling_the_trace() -> aiohttp.TraceConfig:
+    """Has requests to the recommender carry the `traceparent` of what they are made for."""
+
+    async def tell(_session: object, _context: object, request: aiohttp.TraceRequestStartParams) -> None:
+        _W3C.inject(request.headers)
+
+    config = aiohttp.TraceConfig()
+    config.on_request_start.append(tell)
+    return config
 
 
 def _trace_statements(tracer: trace.Tracer, settings: Settings) -> None:

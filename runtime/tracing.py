@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Protocol
 
+import aiohttp
 from starlette.types import ASGIApp
 from temporalio.client import Interceptor
 
@@ -21,6 +22,10 @@ class Tracing(Protocol):
     def intake(self) -> Traces: ...
     @property
     def temporal(self) -> Sequence[Interceptor]: ...
+    @property
+    def http(self) -> Sequence[aiohttp.TraceConfig]:
+        """For clients that ask other processes of ours."""
+
     def app(self, app: ASGIApp) -> ASGIApp:
         """The application, with a span around each request."""
 
@@ -28,6 +33,7 @@ class Tracing(Protocol):
 class Untraced:
     intake: Traces = NO_TRACES
     temporal: Sequence[Interceptor] = ()
+    http: Sequence[aiohttp.TraceConfig] = ()
 
     def app(self, app: ASGIApp) -> ASGIApp:
         return app

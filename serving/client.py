@@ -1,6 +1,6 @@
 """The recommender process, asked over HTTP."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
@@ -53,9 +53,12 @@ class RecommenderClient:
 
 @asynccontextmanager
 async def open_recommender(
-    url: str, within_s: float, secret: SecretStr | None = None
+    url: str,
+    within_s: float,
+    secret: SecretStr | None = None,
+    watched: Sequence[aiohttp.TraceConfig] = (),
 ) -> AsyncIterator[RecommenderClient]:
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEPT_S)
     timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=_CONNECT_S)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=list(watched)) as http:
         yield RecommenderClient(http, url, None if secret is None else secret.get_secret_value())

@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from migrations.runner import migrate_postgres
+from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
 from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.factories import body
@@ -36,14 +37,17 @@ async def traced(
 ) -> AsyncIterator[Stack]:
     async with new_database(postgres_server.url) as url:
         await migrate_postgres(url)
+        port = str(free_port("127.0.0.1", 0))
         settings = {
+            "FOOTFALL_RECOMMENDER_PORT": port,
+            "FOOTFALL_RECOMMENDER_URL": f"http://127.0.0.1:{port}",
             "OTEL_EXPORTER_OTLP_ENDPOINT": received.url,
             "OTEL_BSP_SCHEDULE_DELAY": "100",
             "FOOTFALL_LOG_FORMAT": "json",
             "TEMPORAL_NAMESPACE": await new_namespace(temporal.address),
         }
         running = Stack(url, temporal.address, tmp_path_factory.mktemp("logs"), settings)
-        running.start()
+        running.start("worker", "recommender", "api")
         yield running
         running.stop()
 
@@ -143,6 +147,25 @@ async def test_what_nobody_traces_is_not_traced(traced: Stack, received: Collect
     assert not received.of_trace(trace_id)
     roots = [one for one in received.spans if not one.span.parent_span_id]
     assert {one.span.kind for one in roots} <= {Span.SPAN_KIND_SERVER}
+
+
+async def test_the_recommender_answers_in_the_trace_of_who_asks(traced: Stack, received: Collector) -> None:
+    async def told() -> None:
+        trace_id, _, headers = _caller()  # each time anew: the recommender may still be loading
+        async with httpx.AsyncClient(base_url=traced.url, timeout=30) as http:
+            assert (await http.get("/recommendations/alice", headers=headers)).status_code == 200
+
+        async def both() -> None:
+            found = {one.name: one for one in received.of_trace(trace_id)}
+            asked, answered = found.get("GET /recommendations/{account_id}"), found.get("POST /recommend")
+            assert asked is not None
+            assert answered is not None
+            assert answered.span.parent_span_id == asked.span.span_id
+            assert answered.service == "footfall-recommender"
+
+        await eventually(both, within_s=2)
+
+    await eventually(told, within_s=60)
 
 
 async def test_names_and_attributes_hold_no_account(traced: Stack, received: Collector) -> None:
