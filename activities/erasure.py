@@ -165,7 +165,7 @@ class Erasing:
         ids = [one.event_id for one in events]
         fresh = await self._store.settled(connection, erasure.erasure_id, ids)
         left_out = await self._intake.not_counted(connection, fresh)
-        await self._intake.note_erased(connection, fresh)
+        await self._intake.note_erased(connection, [one for one in events if one.event_id in fresh])
         counted = [one for one in events if one.event_id in fresh and one.event_id not in left_out]
         await self._store.take_share(connection, counted, self._weights, subtract=erasure.subtract)
         await self._store.count(connection, erasure.erasure_id, {"interactions": len(fresh)})

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
+from datetime import date
 from operator import attrgetter
 from uuid import UUID
 
@@ -16,9 +17,10 @@ from domain import frame
 from domain.errors import CorruptBlockError
 from domain.ids import new_id_of_time
 from domain.interaction import Interaction, decode_interactions, encode_interactions
+from domain.week import date_of, day_of
 from intake.log import interactions_of
 from store.erasure import ErasureStore, Open
-from store.postgres import Connection, Pool, driver_ids, transaction, translated_errors
+from store.postgres import Connection, DriverUUID, Pool, driver_ids, transaction, translated_errors
 from store.queries import load_queries
 
 _log = logging.getLogger(__name__)
@@ -75,17 +77,16 @@ class IntakeErasure:
         if row.others:
             new_id, data = new_id_of_time(row.intake_id), encode_interactions(row.others)
             values = (new_id, found["batch_id"], found["accepted_at"], len(row.others), data)
-            ids = driver_ids(one.event_id for one in row.others)
-            await connection.execute(_LOG_AGAIN, *values, marks, ids)
+            await connection.execute(_LOG_AGAIN, *values, marks, [])
+            await connection.execute(_QUERIES["follow_row"], *_filed(row.others), new_id)
         await connection.execute(_QUERIES["drop_row"], row.intake_id)
         is_counted = self._counter in marks
         kept = encode_interactions(row.mine) if is_counted else None
         await connection.execute(_QUERIES["keep_row"], erasure.erasure_id, row.intake_id, found["batch_id"], kept)
-        ids = driver_ids(one.event_id for one in row.mine)
         if not is_counted:
             fresh = await self._store.settled(connection, erasure.erasure_id, {one.event_id for one in row.mine})
             await self._store.count(connection, erasure.erasure_id, {"interactions": len(fresh)})
-        await connection.execute(_QUERIES["note_erased"], ids, self._writer)
+        await self.note_erased(connection, row.mine)
         if not row.others:
             await connection.execute(_QUERIES["end_if_empty"], found["batch_id"])
         return len(row.mine)
@@ -114,14 +115,20 @@ class IntakeErasure:
         ids = driver_ids(one.interaction.event_id for one in some)
         await connection.execute(_QUERIES["unquarantine"], ids, [one.fan_out for one in some])
 
-    async def note_erased(self, connection: Connection, event_ids: Collection[bytes]) -> None:
+    async def note_erased(self, connection: Connection, interactions: Sequence[Interaction]) -> None:
         """So that nobody takes them for lost: the ledger goes on to know them, should they be sent again."""
-        await connection.execute(_QUERIES["note_erased"], driver_ids(event_ids), self._writer)
+        await connection.execute(_QUERIES["note_erased"], *_filed(interactions), self._writer)
 
     async def not_counted(self, connection: Connection, event_ids: Collection[bytes]) -> set[bytes]:
         """Those that popularity does without: in quarantine, or given up."""
         rows = await connection.fetch(_LEFT_OUT, self._counter, driver_ids(event_ids))
         return {row["event_id"].bytes for row in rows}
+
+
+def _filed(interactions: Sequence[Interaction]) -> tuple[list[DriverUUID], list[date]]:
+    """Ids, and the days that the ledger finds them by."""
+    days = [date_of(day_of(one.occurred_at)) for one in interactions]
+    return driver_ids(one.event_id for one in interactions), days
 
 
 async def logged_rows(pool: Pool, account_id: str) -> AsyncIterator[LoggedRow]:

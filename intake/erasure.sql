@@ -43,10 +43,21 @@ SELECT r.intake_id, e.account_id FROM erasure_row r JOIN erasure e USING (erasur
 WHERE r.intake_id = ANY ($1::uuid[]) AND e.account_id IS NOT NULL;
 
 -- name: note_erased
--- $1 event ids, $2 the fan-out that writes blocks: ids that the ledger knows are in no block, and rightly so.
+-- $1 event ids, $2 the days on which they occurred, $3 the fan-out that writes blocks: ids that the ledger knows are in no
+-- block, and rightly so. An id is filed under its day, that of its arrival by another clock, or that of all late ones.
 INSERT INTO discarded_event (fan_out, event_id, reason)
-SELECT $2, e.event_id, 'erased' FROM event_ledger e WHERE e.event_id = ANY ($1::uuid[])
+SELECT DISTINCT $3, e.event_id, 'erased'
+FROM unnest($1::uuid[], $2::date[]) AS u (event_id, day)
+CROSS JOIN LATERAL (VALUES (u.day - 1), (u.day), (u.day + 1), ('1970-01-01'::date)) AS d (day)
+JOIN event_ledger e ON e.day = d.day AND e.event_id = u.event_id
 ON CONFLICT DO NOTHING;
+
+-- name: follow_row
+-- $1 event ids, $2 their days as above, $3 the row that has them now: their receipts follow it.
+UPDATE event_ledger e SET intake_id = $3
+FROM unnest($1::uuid[], $2::date[]) AS u (event_id, day)
+CROSS JOIN LATERAL (VALUES (u.day - 1), (u.day), (u.day + 1), ('1970-01-01'::date)) AS d (day)
+WHERE e.day = d.day AND e.event_id = u.event_id;
 
 -- name: quarantined
 SELECT fan_out, event_id, interaction FROM quarantine WHERE account_id = $1;

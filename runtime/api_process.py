@@ -186,7 +186,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
         )
         releases.add(dispatcher.released)
         blocks = await stack.enter_async_context(open_block_reader(settings, reads))
-        late = LateEvents(reads, blocks, settings.dedup_window_days)
+        late = LateEvents(commits, blocks, settings.dedup_window_days)  # asked by every commit, so not behind reads
         commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events, traces=tracing.intake)
         backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
         ledger_days = LedgerDays(settings.dedup_window_days)

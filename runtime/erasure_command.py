@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO
 
 import typer
 
-from domain.errors import PermanentError
+from domain.errors import InvalidInputError, PermanentError
 from intake.erasures import Erasures
 from runtime.commands import connected_settings, console, leave_after
 from runtime.settings import Settings
@@ -42,6 +42,8 @@ async def _erase(settings: Settings, account_id: str, *, subtract: bool, as_json
     from intake.carrier import start_erasure  # noqa: PLC0415
     from runtime.connections import connected_client, open_pool  # noqa: PLC0415
 
+    if settings.shard is not None and not settings.shard.holds(account_id):
+        raise InvalidInputError(f"account {account_id!r} does not belong to shard {settings.shard}")
     async with open_pool(settings, "footfall erase", 1) as pool:
         client = await connected_client(settings)
         erasures = Erasures(ErasureStore(pool), partial(start_erasure, client))

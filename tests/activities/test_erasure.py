@@ -25,7 +25,7 @@ from store.blocks.cql import CqlBlockStore
 from store.blocks.folding import fold_week
 from store.blocks.protocol import Block, BlockStore
 from store.cql import CqlSession
-from store.postgres import Pool, transaction
+from store.postgres import Pool, driver_ids, transaction
 from tests.activities.erasing import Erasures
 from tests.activities.rebuilding import FAN_OUTS, Shop
 from tests.factories import interaction, now_us, some_interactions
@@ -107,6 +107,10 @@ async def test_rows_under_way_wherever_they_are(shop: Shop, erasures: Erasures, 
         await shop.run(Persist(shop.resources).apply, [row])
         assert await shop.run(Popularity(shop.resources).apply, [row]) == set()
     rows = await left(shop)
+    for row in rows:  # their receipts follow them
+        ids = [one.event_id for one in row.interactions]
+        found = await shop.pool.fetch("SELECT intake_id FROM event_ledger WHERE event_id = ANY ($1)", driver_ids(ids))
+        assert {one["intake_id"] for one in found} == {row.intake_id}
     assert not mine(*(one for row in rows for one in row.interactions))
     for row in rows:
         await shop.persist(row)
