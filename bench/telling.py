@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from bench.costs import Bench
-from bench.machine import describe_machine
+from bench.machine import describe_hardware
 from bench.stack import data_folder, footfall_up
 from bench.table import Table, write_page
 
@@ -101,7 +101,7 @@ def main(
                 _measure(table, name, settings)
     if out is not None:
         write_page(
-            out, "telling", "What it costs to be looked at", describe_machine(), {f"{_RATE:.0f} a second": table}
+            out, "telling", "What it costs to be looked at", describe_hardware(), {f"{_RATE:.0f} a second": table}
         )
 
 

@@ -66,11 +66,12 @@ def following(parts: Parts, history: History, count: int) -> Sourced:
     """What goes with the newest items, what comes after them, and the best of the groups that are leant to."""
     anchors = history.item[:_ANCHORS]
     weights = _faded(history.interest[:_ANCHORS] > 0)
-    found = [lists.most(anchors, weights, count) for lists in (parts.together, parts.then)]
+    found = [lists.best(anchors, weights, count) for lists in (parts.together, parts.then)]
     if weights.any():
-        found += [parts.moves.next.most(anchors[:1], weights[:1], count), _leant_to(parts, history, count)]
-    items, scores = (np.concatenate(one)[None] for one in zip(*found, strict=True))
-    return Sourced(*best_of(*lookup.summed_up(items, scores, _ONE), count))
+        found += [parts.moves.next.best(anchors[:1], weights[:1], count), _leant_to(parts, history, count)]
+    items = np.concatenate([one for one, _ in found])
+    scores = np.concatenate([one / one[0] for _, one in found if len(one)] or [np.zeros(0, np.float32)])
+    return Sourced(*best_of(*lookup.summed_up(items[None], scores[None], _ONE), count))
 
 
 def _faded(interest: Floats | Flags) -> Floats:
@@ -79,12 +80,12 @@ def _faded(interest: Floats | Flags) -> Floats:
 
 
 def _leant_to(parts: Parts, history: History, count: int) -> tuple[Codes, Floats]:
-    """The most turned to of the groups that the account, or its visit, leans to; by the highest score."""
+    """The most turned to of the groups that the account, or its visit, leans to."""
     leaning, snapshot = leanings(parts.moves, history), parts.snapshot
     items, chances = _of_groups(
         leaning.account + leaning.visit, snapshot.by_group, snapshot.group_starts, _GROUPS, count
     )
-    return lookup.most_summed(items[None], (chances * snapshot.share_of_group(items))[None], _ONE, count)
+    return best_of(items, chances * snapshot.share_of_group(items), count)
 
 
 @compiled
@@ -128,8 +129,12 @@ def _first_of(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Code
 
 @compiled
 def _first_in(ranked: Codes, category: Codes, wanted: Codes, count: int) -> Codes:
-    is_wanted = np.zeros(wanted.max() + 1, np.bool_)
-    is_wanted[wanted] = True
+    categories = 0
+    for one in wanted:
+        categories = max(categories, one + 1)
+    is_wanted = np.zeros(categories, np.bool_)
+    for one in wanted:
+        is_wanted[one] = True
     found, size = np.empty(count, np.int32), 0
     for item in ranked:
         if size == count:

@@ -5,6 +5,7 @@ Words are hashed, so that nothing has to be kept but arrays, and an item that ca
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class Content:
 
     def profile(self, items: Codes, weights: Floats) -> Floats:
         """The direction of what an account deals with; zeros without items."""
-        return floats(_unit(floats(weights @ floats(self.item_vectors[items]))[None])[0])
+        summed = weights @ floats(self.item_vectors[items])
+        return floats(summed / max(sqrt(summed @ summed), 1e-9))
 
 
 def fit_content(items: ItemTable, dimensions: int) -> Content:

@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 
 from recommend.actions import ActionTable
 from recommend.arrays import Codes, Floats, floats
-from recommend.compiled import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +37,16 @@ class Embeddings:
 
     def fold_in(self, items: Codes, interest: Floats) -> Floats:
         """The account's vector from its items: one step of the least squares that made the item factors."""
-        factors = self.item_factors[items].astype(np.float64)
-        if len(items) <= len(self.gram):
-            return _folded_in(factors, interest, self.inverse, self.alpha)
-        weight = self.alpha * interest
-        left = self.gram + factors.T @ (factors * weight[:, None])
-        return floats(np.linalg.solve(left, factors.T @ (1 + weight)))
-
-
-@compiled
-def _folded_in(factors: NDArray[np.float64], interest: Floats, inverse: NDArray[np.float64], alpha: float) -> Floats:
-    """The solution x of (G + F'DF) x = F'(1 + d), for d = `alpha` times `interest` and D its diagonal matrix.
-
-    With x = G⁻¹F'y these are as many equations as there are items, and not as there are factors:
-    (1 + D FG⁻¹F') y = 1 + d.
-    """
-    by_item = factors @ inverse
-    left = by_item @ factors.T
-    right = np.empty(len(factors), np.float64)
-    for row in range(len(factors)):
-        weight = alpha * interest[row]
-        left[row] *= weight
-        left[row, row] += 1
-        right[row] = 1 + weight
-    return (np.linalg.solve(left, right) @ by_item).astype(np.float32)
+        factors, weight = self.item_factors[items].astype(np.float64), self.alpha * interest
+        if len(items) > len(self.gram):
+            left = self.gram + factors.T @ (factors * weight[:, None])
+            return floats(np.linalg.solve(left, factors.T @ (1 + weight)))
+        # (G + F'DF) x = F'(1 + d) with x = G⁻¹F'y are as many equations as there are items, and not as there are
+        # factors: (1 + D FG⁻¹F') y = 1 + d, for d = alpha times interest and D its diagonal matrix.
+        by_item = factors @ self.inverse
+        left = (by_item @ factors.T) * weight[:, None]
+        left.flat[:: len(items) + 1] += 1
+        return floats(np.linalg.solve(left, 1 + weight) @ by_item)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

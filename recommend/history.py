@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.actions import Action
 from recommend.actions import ActionTable
-from recommend.arrays import NONE, SECOND_US, Codes, Flags, Floats, Moments, Places
+from recommend.arrays import NONE, SECOND_US, Codes, Flags, Floats, Moments, Places, floats
 from recommend.compiled import compiled
 from recommend.kinds import Kinds
 
@@ -85,7 +86,7 @@ def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, se
         in_visit = _without_session(at_us)
     interest = kinds.interest[kind]
     places, sums = _by_item(item, kinds.weight[kind], interest, kinds.is_purchase[kind], in_visit)
-    weight, summed_interest, bought, visited = sums
+    weight, summed_interest, bought, visited = floats(sums[:, : len(places)])
     return History(
         item, kind, at_us, interest, in_visit,
         item[places], at_us[places], weight, summed_interest, bought, np.minimum(visited, 1),
@@ -95,8 +96,9 @@ def history_of_arrays(kinds: Kinds, item: Codes, kind: Codes, at_us: Moments, se
 @compiled
 def _by_item(
     item: Codes, weight: Floats, interest: Floats, is_purchase: Flags, in_visit: Floats
-) -> tuple[Places, Floats]:
-    """Of each item the place of its newest action, and four sums over its actions; items by these places.
+) -> tuple[Places, NDArray[np.float64]]:
+    """Of each item the place of its newest action, and four sums over its actions; items by these places. The sums
+    have more columns than that.
 
     There are LONGEST actions at the most: to look through the items found so far is quicker than a table.
     """
@@ -113,7 +115,7 @@ def _by_item(
         sums[1, column] += interest[place]
         sums[2, column] += is_purchase[place]
         sums[3, column] += in_visit[place]
-    return newest[:size], sums[:, :size].astype(np.float32)
+    return newest[:size], sums
 
 
 def _without_session(at_us: Moments) -> Floats:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommend.arrays import NONE, Codes, Floats, Moments, Places
 from recommend.compiled import compiled
@@ -65,7 +66,7 @@ def leanings(moves: Moves, history: History) -> Leanings:
 def chances(parts: Parts, history: History, items: Codes, now_us: int) -> Floats:
     """CHANCES by candidate: of its group, of itself by its share of the group, and both sides mixed."""
     moves, share = parts.moves, parts.snapshot.share_of_group(items)
-    leaning, best_share = leanings(moves, history), parts.snapshot.best_share()
+    leaning, best_share = leanings(moves, history), parts.snapshot.best_share
     by_group = np.stack([leaning.account, leaning.recent, leaning.visit, moves.arriving, moves.arriving])
     if leaning.last is None:
         return _mixed(by_group, moves.group[items], share, np.zeros(len(items), np.float32), best_share, 0.0, False)
@@ -102,33 +103,39 @@ def _leant(
     groups, kept = len(arriving), _turns(item, interest)
     leant, count = np.empty((3, groups), np.float32), len(kept)
     if count == 0:
-        leant[:] = arriving
+        for group in range(groups):
+            leant[0, group] = leant[1, group] = leant[2, group] = arriving[group]
         return leant, NONE
-    turns, visit = np.zeros((2, groups), np.float64), np.zeros(groups, np.float64)
-    faded, looked, visited = 1.0, 1.0, 0.0
+    sums = np.zeros((3, groups), np.float64)
+    faded, looked, visited, turns, recent_turns = 1.0, 1.0, 0.0, 0.0, 0.0
     for place in range(count):
-        group = group_of[item[kept[place]]]
-        turned = True
+        group, turned = group_of[item[kept[place]]], True
         if place + 1 < count:
             before = kept[place + 1]
             turned = group != group_of[item[before]] or at_us[kept[place]] - at_us[before] >= SAME_VISIT_US
         says = 1.0 if turned else _STAYING
-        turns[0, group] += says
-        turns[1, group] += says * faded
-        faded *= _RECENT if turned else 1.0
         share = in_visit[kept[place]] * looked
+        _add(sums[0], group, says, onward[group])
+        _add(sums[1], group, says * faded, onward[group])
+        turns, recent_turns, visited = turns + says, recent_turns + says * faded, visited + share
+        for other in range(groups):
+            sums[2, other] += share * onward[group, other]
+        faded *= _RECENT if turned else 1.0
         looked *= _VISIT
-        visited += share
-        if share > 0:
-            visit += share * onward[group]
-    leant[2] = visit / max(visited, 1e-9)
-    for way in range(2):
-        counts = (1 - _SPLIT) * turns[way] + _PRIOR * arriving
-        for group in range(groups):
-            if turns[way, group] > 0:
-                counts += _SPLIT * turns[way, group] * onward[group]
-        leant[way] = counts / counts.sum()
+    # Rows of `onward`, and `arriving`, sum to 1.
+    for group in range(groups):
+        leant[0, group] = (sums[0, group] + _PRIOR * arriving[group]) / (turns + _PRIOR)
+        leant[1, group] = (sums[1, group] + _PRIOR * arriving[group]) / (recent_turns + _PRIOR)
+        leant[2, group] = sums[2, group] / max(visited, 1e-9)
     return leant, item[kept[0]]
+
+
+@compiled
+def _add(sums: NDArray[np.float64], group: int, says: float, onward: Floats) -> None:
+    """A turn to the group, a part of which is given to the groups that it leads to."""
+    sums[group] += (1 - _SPLIT) * says
+    for other in range(len(onward)):
+        sums[other] += _SPLIT * says * onward[other]
 
 
 @compiled

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recommend.arrays import DAY_US, Codes, Floats, floats
+from recommend.arrays import DAY_US, Codes, Floats, Moments, floats
 from recommend.compiled import compiled
 from recommend.history import History
 from recommend.neighbours import Lists
@@ -17,6 +17,7 @@ from recommend.parts import Parts
 
 _ANCHORS = 100
 _NEWEST = 10
+_FADING = 0.8
 _SUMS = ("all", "recent", "week", "visit", "bought", "rejected")
 _WAYS = (*_SUMS, "last", "most")
 """The sums, the likeness to the newest item, and the most like of the _NEWEST ones."""
@@ -99,12 +100,26 @@ def likenesses(parts: Parts, history: History, items: Codes, factors: Floats, no
 def _weights(history: History, now_us: int) -> Floats:
     """Way of _SUMS by item of the account."""
     items = slice(None, _ANCHORS)
-    interest = history.interest[items]
-    recent = 0.8 ** np.arange(len(interest)) * (interest > 0)
-    week = 0.5 ** (np.maximum(now_us - history.item_us[items], 0) / (7 * DAY_US)) * interest
-    rejected = np.maximum(-history.weight[items], 0)
-    ways = (interest, recent, week, history.in_visit[items], history.bought[items], rejected)
-    return np.stack(ways).astype(np.float32)
+    return _of_ways(
+        history.interest[items], history.item_us[items], history.in_visit[items], history.bought[items],
+        history.weight[items], now_us,
+    )  # fmt: skip
+
+
+@compiled
+def _of_ways(
+    interest: Floats, at_us: Moments, in_visit: Floats, bought: Floats, weight: Floats, now_us: int
+) -> Floats:
+    ways, faded = np.zeros((len(_SUMS), len(interest)), np.float32), 1.0
+    for item in range(len(interest)):
+        ways[0, item] = interest[item]
+        ways[1, item] = faded if interest[item] > 0 else 0
+        ways[2, item] = 0.5 ** (max(now_us - at_us[item], 0) / (7 * DAY_US)) * interest[item]
+        ways[3, item] = in_visit[item]
+        ways[4, item] = bought[item]
+        ways[5, item] = max(-weight[item], np.float32(0))
+        faded *= _FADING
+    return ways
 
 
 def _lengths(vectors: Floats) -> Floats:
@@ -124,7 +139,9 @@ def _of_products(weights: Floats, anchors: Floats, items: Floats) -> Floats:
 @compiled
 def _of_groups(weights: Floats, of_anchors: Codes, of_items: Codes, newest: int) -> Floats:
     """Item by way, of 1 where anchor and item are of the same group and 0 elsewhere; below 0 is no group."""
-    ways, groups = len(weights), of_anchors.max() + 1
+    ways, groups = len(weights), 1
+    for group in of_anchors:
+        groups = max(groups, group + 1)
     by_group = np.zeros((groups, ways + 2), np.float32)
     for anchor in range(len(of_anchors)):
         group = of_anchors[anchor]
@@ -139,5 +156,6 @@ def _of_groups(weights: Floats, of_anchors: Codes, of_items: Codes, newest: int)
     sums = np.zeros((len(of_items), ways + 2), np.float32)
     for place in range(len(of_items)):
         if 0 <= of_items[place] < groups:
-            sums[place] = by_group[of_items[place]]
+            for way in range(ways + 2):
+                sums[place, way] = by_group[of_items[place], way]
     return sums

@@ -4,8 +4,9 @@ Compiled loops: see recommend/compiled.py.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommend.arrays import NONE, Codes, Floats
+from recommend.arrays import NONE, Codes, Floats, floats
 from recommend.compiled import compiled
 
 _SPREAD = 2_654_435_769
@@ -86,7 +87,7 @@ def _summed(item: Codes, score: Floats, weights: Floats, newest: int, candidates
 
 
 @compiled
-def _summed_up(item: Codes, score: Floats, weights: Floats) -> tuple[Codes, Floats]:
+def _summed_up(item: Codes, score: Floats, weights: Floats) -> tuple[Codes, NDArray[np.float64]]:
     slots = _slots_for(item.size)
     table, codes = np.full(slots, NONE, np.int32), np.empty(item.size, np.int32)
     sums, found = np.zeros(item.size, np.float64), 0
@@ -102,26 +103,7 @@ def _summed_up(item: Codes, score: Floats, weights: Floats) -> tuple[Codes, Floa
                 table[slot], codes[found] = found, code
                 found += 1
             sums[table[slot]] += score[row, place] * weights[row]
-    return codes[:found], sums[:found].astype(np.float32)
-
-
-@compiled
-def _most_summed(item: Codes, score: Floats, weights: Floats, count: int) -> tuple[Codes, Floats]:
-    codes, sums = _summed_up(item, score, weights)
-    highest = sums.max() if len(sums) > 0 else np.float32(0)
-    if highest <= 0:
-        return codes[:0], sums[:0]
-    least, ties = np.float32(0), 0
-    if len(sums) > count:
-        least = np.partition(sums, len(sums) - count)[len(sums) - count]
-        ties = count - (sums > least).sum()
-    last = np.sort(codes[sums == least])[ties - 1] if ties > 0 else NONE
-    size = 0
-    for place in range(len(codes)):
-        if sums[place] > least or (sums[place] == least and codes[place] <= last):
-            codes[size], sums[size] = codes[place], sums[place] / highest
-            size += 1
-    return codes[:size], sums[:size]
+    return codes[:found], sums[:found]
 
 
 @compiled
@@ -158,12 +140,4 @@ def summed(item: Codes, score: Floats, weights: Floats, newest: int, candidates:
 def summed_up(item: Codes, score: Floats, weights: Floats) -> tuple[Codes, Floats]:
     """All items of the rows, in no order, and the sum of the scores of each times the weights of its rows."""
     items, sums = _summed_up(item, score, weights)
-    return items, sums
-
-
-def most_summed(item: Codes, score: Floats, weights: Floats, count: int) -> tuple[Codes, Floats]:
-    """Of `summed_up` at most `count`, those with the highest sums above 0, of equal ones those with the lowest codes;
-    in no order, and by the highest sum.
-    """
-    items, sums = _most_summed(item, score, weights, count)
-    return items, sums
+    return items, floats(sums)

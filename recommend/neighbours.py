@@ -41,10 +41,6 @@ class Lists:
         items, sums = lookup.summed_up(self.item[anchors], floats(self.score[anchors]), weights)
         return best_of(items, sums, count)
 
-    def most(self, anchors: Codes, weights: Floats, count: int) -> tuple[Codes, Floats]:
-        """The same in no order, and by the highest sum."""
-        return lookup.most_summed(self.item[anchors], floats(self.score[anchors]), weights, count)
-
 
 def fit_together(actions: ActionTable, length: int, half_life_days: float) -> Lists:
     """Cosine of items over accounts; an account with much to it counts less for each pair, old actions count less."""

@@ -127,6 +127,14 @@ def _add_prices(paid: Floats, price: Floats, rows: Floats) -> None:
 
 
 @compiled
+def _is_among(code: int, codes: Codes) -> bool:
+    for one in codes:  # noqa: SIM110  (Numba knows no generators)
+        if one == code:
+            return True
+    return False
+
+
+@compiled
 def _account(
     kind: Codes,
     since_us: Moments,
@@ -155,7 +163,8 @@ def _account(
     found[3], found[4] = np.log1p(since_us[0] / HOUR_US), since_us[-1] / DAY_US
     found[5], found[6] = np.log1p(in_day), np.log1p(in_week)
     found[7], found[8], found[9] = weights / size, purchases, rejections
-    found[10] = len(np.unique(category))
+    for one in range(len(category)):
+        found[10] += not _is_among(category[one], category[:one])
     found[11] = np.log(prices / told) if told > 0 else 0
     found[12], found[13] = hour, weekday
     return found

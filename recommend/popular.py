@@ -1,7 +1,7 @@
 """What is known of items by counting, as of one moment: features of items, and what is popular and trending."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -45,11 +45,14 @@ class Snapshot:
     group_starts: Places
     """Where each group begins in `by_group`, and, one longer, where the last one ends."""
 
-    def best_share(self) -> Floats:
-        """Of each group its best item's share; 0 in a group without items."""
+    best_share: Floats = field(init=False)
+    """Of each group its best item's share; 0 in a group without items."""
+
+    def __post_init__(self) -> None:
         starts = self.group_starts
         best = self.by_group[np.minimum(starts[:-1], len(self.by_group) - 1)]
-        return np.where(starts[:-1] < starts[1:], self.share_of_group(best), 0)
+        shares = np.where(starts[:-1] < starts[1:], self.share_of_group(best), np.float32(0))
+        object.__setattr__(self, "best_share", shares)
 
     def share_of_group(self, items: Codes) -> Floats:
         """The chance of each item when its group is turned to."""

@@ -121,8 +121,8 @@ async def test_rows_under_way_wherever_they_are(shop: Shop, erasures: Erasures, 
     every = [one for row in (plain, applied, persisted, both) for one in row.interactions]
     assert done.counts["interactions"] == len(mine(*every))
     others = {one.event_id for one in not_mine(*every)}
-    found = [await erasures.in_blocks(account) for account in {one.account_id for one in not_mine(*every)}]
-    assert {event_id for of_account in found for event_id in of_account} == others
+    kept = [await erasures.in_blocks(account) for account in {one.account_id for one in not_mine(*every)}]
+    assert {event_id for of_account in kept for event_id in of_account} == others
     assert await shop.pool.fetchval("SELECT count(*) FROM intake_log") == 0
     # `counted` has what popularity had applied of the account by then, and no more.
     await assert_right(shop, subtracted=subtract)

@@ -24,7 +24,7 @@ def test_shares_of_groups_are_shares(shop: Shop) -> None:
         own = snapshot.by_group[snapshot.group_starts[group] : snapshot.group_starts[group + 1]]
         assert (moves.group[own] == group).all()
         assert (np.diff(share[own]) <= 0).all()
-        assert snapshot.best_share()[group] == (share[own[0]] if len(own) else 0)
+        assert snapshot.best_share[group] == (share[own[0]] if len(own) else 0)
 
 
 def test_groups_are_of_one_taste_for_the_most_part(shop: Shop) -> None:
