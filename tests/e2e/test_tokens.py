@@ -18,7 +18,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from migrations.runner import migrate_postgres
 from runtime.postgres_server import EmbeddedPostgres
-from tests.conftest import Temporal, eventually, new_database
+from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.e2e.securing import (
     AUDIENCE,
     ISSUER,
@@ -54,6 +54,7 @@ async def api(
             "FOOTFALL_JWT_ISSUER": ISSUER,
             "FOOTFALL_JWT_AUDIENCE": AUDIENCE,
             "FOOTFALL_JWT_LEEWAY_S": "1",
+            "TEMPORAL_NAMESPACE": await new_namespace(temporal.address),
         }
         stack = Stack(url, temporal.address, servers_dir / "logs", taking)
         stack.start()
