@@ -55,10 +55,12 @@ async def prometheus(stack: Stack, tmp_path: Path) -> AsyncIterator[httpx.AsyncC
 
 async def _firing(prometheus: httpx.AsyncClient) -> dict[str, dict[str, Any]]:
     try:
-        answer = (await prometheus.get("/alerts")).json()
-    except httpx.ConnectError as error:
-        raise AssertionError from error
-    return {one["labels"]["alertname"]: one for one in answer["data"]["alerts"] if one["state"] == "firing"}
+        answer = await prometheus.get("/alerts")
+    except httpx.TransportError as error:
+        raise AssertionError("Prometheus does not listen yet") from error
+    assert answer.status_code == httpx.codes.OK, "Prometheus is not ready yet"
+    alerts = answer.json()["data"]["alerts"]
+    return {one["labels"]["alertname"]: one for one in alerts if one["state"] == "firing"}
 
 
 async def test_a_parked_fan_out_is_told_and_the_telling_ends_with_its_replay(
