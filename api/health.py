@@ -25,14 +25,15 @@ async def live() -> dict[str, bool]:
 
 @router.get("/health/serving", responses={503: {}})
 async def serving(request: Request) -> Response:
-    """For proxies: whether to send requests here, which is until this process leaves.
+    """For proxies: whether to send requests here, which is from when this process can accept until it leaves.
 
-    A store that is down is no reason to send them elsewhere, as all have the same; each request says so itself.
+    A store that goes down is no reason to send them elsewhere, as all have the same; each request says so itself.
     """
-    leaving = request.state.services.leaving.port_closes
+    services: Services = request.state.services
+    is_serving = services.has_begun() and not services.leaving.port_closes
     return Response(
-        msgspec.json.encode({"serving": not leaving}),
-        HTTPStatus.SERVICE_UNAVAILABLE if leaving else HTTPStatus.OK,
+        msgspec.json.encode({"serving": is_serving}),
+        HTTPStatus.OK if is_serving else HTTPStatus.SERVICE_UNAVAILABLE,
         media_type="application/json",
     )
 

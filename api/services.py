@@ -48,6 +48,8 @@ class Services:
     shard: Shard | None
     """None where the intake is not divided."""
     leaving: Leaving
+    has_begun: Callable[[], bool]
+    """Whether all that is read once, at the start, is read."""
     checks: Mapping[str, Callable[[], Awaitable[None]]]
     """Dependency → a call that returns when it answers."""
 

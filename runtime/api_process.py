@@ -235,6 +235,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
                 fan_outs=fan_outs,
                 shard=settings.shard,
                 leaving=leaving,
+                has_begun=lambda: has_days.is_set() and guarded.keys.is_read,
                 checks={
                     "postgres": _postgres_check(log, has_days, guarded.keys),
                     "block_store": blocks.ping,

@@ -204,6 +204,7 @@ async def test_started_without_postgresql_both_wait_and_say_so(
                 assert "PostgreSQL" in (stack.logs / f"{name}.log").read_text(), name
 
         await eventually(lives)
+        assert (await http.get("/health/serving")).status_code == 503
         ready = await http.get("/health/ready")
         assert (ready.status_code, ready.json()["dependencies"]["postgres"]["ok"]) == (503, False)
         await eventually(say_so)
@@ -215,6 +216,7 @@ async def test_started_without_postgresql_both_wait_and_say_so(
 
         event = body(ref_id=product, event_id=str(uuid4()))
         await eventually(counted, within_s=60)
+        assert (await http.get("/health/serving")).status_code == 200
     assert {process.poll() for process in stack.processes.values()} == {None}
 
 
