@@ -17,7 +17,7 @@ from domain.batch import TASK_QUEUE
 from migrations.runner import migrate_postgres
 from runtime.postgres_server import EmbeddedPostgres
 from runtime.settings import Settings
-from tests.conftest import Temporal, new_database, new_namespace
+from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.faults.check import drained, judge
 from tests.scale.loads import TwiceAtOnce
 from tests.stack import Stack
@@ -81,7 +81,11 @@ async def test_what_comes_to_both_at_once_counts_once_though_a_worker_dies(twins
     load = TwiceAtOnce([stack.url for stack in twins], prefix, seed=1)
     loading = asyncio.create_task(load.run(LOAD_S))
     await asyncio.sleep(LOAD_S / 2)
-    assert await _pollers(twins[0]) == {stack.processes["worker"].pid for stack in twins}
+
+    async def both_ask() -> None:
+        assert await _pollers(twins[0]) == {stack.processes["worker"].pid for stack in twins}
+
+    await eventually(both_ask)
     async with _half_way(twins[0].database_url):
         twins[1].kill("worker")  # and nobody starts it again
     await loading
