@@ -23,7 +23,7 @@ import typer
 from threadpoolctl import threadpool_limits
 
 from bench.machine import describe_hardware
-from bench.table import Table, write_page
+from bench.table import Table, kept_tables, write_page
 from domain.actions import Action, Hidden
 from domain.event_types import load_event_weights
 from recommend.actions import read_actions
@@ -224,9 +224,9 @@ def main(
     if out is not None:
         machine = describe_hardware(f"{items:,} items")
         tables = {f"Search in {items:,} vectors of {_DIMENSIONS}": search, "Index and model in memory": memory}
-        write_page(
-            out, "recommendation_scale", "A large catalog", machine, {k: v for k, v in tables.items() if v.values}
-        )
+        measured = {heading: table for heading, table in tables.items() if table.values}
+        kept = kept_tables(out, "recommendation_scale")
+        write_page(out, "recommendation_scale", "A large catalog", machine, {**kept, **measured})
 
 
 if __name__ == "__main__":
