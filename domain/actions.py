@@ -8,6 +8,7 @@ from operator import attrgetter
 import msgspec
 
 from domain.interaction import PRODUCT, Interaction
+from domain.metadata import read_metadata
 
 IMPRESSION = "product_impression"
 """What the shop showed, not what the account did: many times as frequent as all else, and no signal of an account."""
@@ -92,7 +93,7 @@ def actions_of(interactions: Iterable[Interaction]) -> list[Action]:
 
 
 def _action(one: Interaction) -> Action:
-    known = _known(one.metadata)
+    known = read_metadata(one.metadata, _decode_known, _NOTHING_KNOWN)
     return Action(
         one.account_id,
         one.ref_id,
@@ -105,16 +106,6 @@ def _action(one: Interaction) -> Action:
         None if known.price is None or not isfinite(price := float(known.price)) else price,
         None if known.quantity is None else min(known.quantity, MOST_COUNTED),
     )
-
-
-def _known(metadata: str | None) -> _Known:
-    """Histories are older than the front door's checks of these keys: what is odd there is an action all the same."""
-    if metadata is None:
-        return _NOTHING_KNOWN
-    try:
-        return _decode_known(metadata)
-    except msgspec.DecodeError:
-        return _NOTHING_KNOWN
 
 
 def newest_first(actions: Iterable[Action]) -> list[Action]:

@@ -6,16 +6,16 @@ for a while, should an earlier answer still turn up.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from operator import attrgetter
-from typing import TypeVar
 
 import msgspec
 
 from domain.interaction import Interaction
+from domain.metadata import read_metadata
 from domain.recommendations import BY_THE_MODEL
 from domain.week import date_of, day_of
 
@@ -136,8 +136,7 @@ class _OfExposure(msgspec.Struct):
 
 _decode_outcome = msgspec.json.Decoder(_OfOutcome).decode
 _decode_exposure = msgspec.json.Decoder(_OfExposure).decode
-
-_T = TypeVar("_T")
+_NO_OUTCOME, _NO_EXPOSURE = _OfOutcome(), _OfExposure()
 
 
 def touches_of(
@@ -164,7 +163,7 @@ def _is_of_an_answer(one: Interaction) -> bool:
 
 
 def _exposure(one: Interaction) -> Exposure:
-    known = _read(one, _decode_exposure, _OfExposure)
+    known = read_metadata(one.metadata, _decode_exposure, _NO_EXPOSURE)
     return Exposure(one.occurred_at, known.experiments, known.rung, known.model_version)
 
 
@@ -179,16 +178,7 @@ def _purchase(one: Interaction) -> Outcome:
 
 
 def _of_outcome(one: Interaction) -> _OfOutcome:
-    return _read(one, _decode_outcome, _OfOutcome)
-
-
-def _read(one: Interaction, decode: Callable[[str], _T], nothing: Callable[[], _T]) -> _T:
-    if one.metadata is None:
-        return nothing()
-    try:
-        return decode(one.metadata)
-    except msgspec.DecodeError:
-        return nothing()
+    return read_metadata(one.metadata, _decode_outcome, _NO_OUTCOME)
 
 
 def in_currency(outcome: Outcome, currency: str | None) -> Outcome:
