@@ -27,6 +27,17 @@ class Front:
         self.accepted += result.answers * events
         return result
 
+    def most_per_s(
+        self, request: Callable[[], bytes], events: int, connections: int, warm_s: float, seconds: float
+    ) -> float:
+        """Requests a second in a closed loop, warm, until all is counted."""
+        self.load(request, events, connections, warm_s)
+        self.wait_counted()
+        started = time.perf_counter()
+        result = self.load(request, events, connections, seconds)
+        self.wait_counted()
+        return result.answers / (time.perf_counter() - started)
+
     def wait_counted(self) -> None:
         """Returns when all is in popularity; more than that is a fault as well."""
         wait_until_counted(lambda: views(self._instance.postgres_url), self.accepted, patience_s=_PATIENCE_S)

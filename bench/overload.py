@@ -27,6 +27,7 @@ from runtime.instance import Instance
 
 _TIMES = 10
 _CONNECTIONS = 32
+_WARM_S = 3.0
 _STORM_CONNECTIONS = 4_000
 _CALM = 0.5
 """Of what it can."""
@@ -63,13 +64,7 @@ class _Rounds:
         self._request: Callable[[], bytes] = requests(HOST, events)
 
     def most(self, seconds: float) -> float:
-        """Requests a second in a closed loop, until all is counted."""
-        self._front.load(self._request, self._events, _CONNECTIONS, 3.0)
-        self._front.wait_counted()
-        started = time.perf_counter()
-        result = self._front.load(self._request, self._events, _CONNECTIONS, seconds)
-        self._front.wait_counted()
-        return result.answers / (time.perf_counter() - started)
+        return self._front.most_per_s(self._request, self._events, _CONNECTIONS, _WARM_S, seconds)
 
     def run(self, rate: float, connections: int, seconds: float, *, patient: bool) -> _Seen:
         seen = _Seen()

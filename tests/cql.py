@@ -1,6 +1,5 @@
 """A real CQL server for the tests: Cassandra where there is Java, ScyllaDB where there is Docker."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -10,17 +9,18 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.policies import RoundRobinPolicy
 
 from runtime.cassandra.jars import why_not
 from runtime.cassandra.server import HOST, LOCAL_DC, PASSWORD, USERNAME, CassandraServer, Ring
 from store.cql import CqlCluster
+from tests.needed import give_up
 
 _SCYLLA_IMAGE = "scylladb/scylla:6.2"
 _CQL_PORT = 9042
 _PATIENCE_S = 180.0
+_NEEDED = "FOOTFALL_TESTS_NEED_CQL"
 _HOSTS = (HOST, "127.0.0.2", "127.0.0.3")
 _SMALL_HEAP_MB = 512
 
@@ -42,7 +42,9 @@ def cql_server(folder: Path) -> Iterator[CqlCluster]:
         with _scylla() as cluster:
             yield cluster
     else:
-        _give_up(f"no CQL server for the tests: for Cassandra, {lacking}; for ScyllaDB, no Docker engine answers")
+        give_up(
+            f"no CQL server for the tests: for Cassandra, {lacking}; for ScyllaDB, no Docker engine answers", _NEEDED
+        )
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def three_nodes(folder: Path) -> Iterator[list[CassandraServer]]:
     """A Cassandra cluster of three, its nodes as quick to lose acknowledged writes as the servers are by default."""
     lacking = why_not() or next((f"no address {host}" for host in _HOSTS if not _is_ours(host)), None)
     if lacking is not None:
-        _give_up(f"no three Cassandra nodes: {lacking}")
+        give_up(f"no three Cassandra nodes: {lacking}", _NEEDED)
     ring = Ring.of(*_HOSTS)
     nodes = [
         CassandraServer(
@@ -79,12 +81,6 @@ def _is_ours(host: str) -> bool:
         except OSError:
             return False
         return True
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("FOOTFALL_TESTS_NEED_CQL"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 def _docker_answers() -> bool:

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from runtime.children import Command, log_tail, spawn, stop
 from runtime.ports import free_port
+from tests.needed import give_up
 
 CONFIGURATION = Path(__file__).parent.parent / "deploy" / "haproxy.cfg"
 _START_S = 30.0
@@ -29,9 +28,7 @@ def haproxy(apis: Sequence[int], folder: Path, configuration: Path = CONFIGURATI
 
     """
     if shutil.which("haproxy") is None:
-        if os.environ.get("FOOTFALL_TESTS_NEED_HAPROXY"):
-            pytest.fail("HAProxy has to be there, and is not: the package haproxy has it")
-        pytest.skip("no HAProxy here: the package haproxy has it")
+        give_up("no HAProxy: haproxy is not on the PATH", "FOOTFALL_TESTS_NEED_HAPROXY")
     port = free_port("127.0.0.1", 0)
     addresses = {f"FOOTFALL_API_{number}": f"127.0.0.1:{api}" for number, api in enumerate(apis, start=1)}
     command = Command(

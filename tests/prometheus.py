@@ -1,11 +1,10 @@
 """Prometheus and its promtool for the tests: Debian's package prometheus, or any other that is on the PATH."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.needed import give_up
 
 
 def promtool(*arguments: str | Path) -> str:
@@ -19,7 +18,4 @@ def promtool(*arguments: str | Path) -> str:
 def need(program: str) -> None:
     if shutil.which(program):
         return
-    reason = f"no Prometheus: {program} is not on the PATH"
-    if os.environ.get("FOOTFALL_TESTS_NEED_PROMETHEUS"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+    give_up(f"no Prometheus: {program} is not on the PATH", "FOOTFALL_TESTS_NEED_PROMETHEUS")

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from runtime.children import Command, log_tail, spawn, stop
 from runtime.ports import free_port
+from tests.needed import give_up
 
 _START_S = 30.0
 _STOP_S = 15.0
@@ -71,7 +70,7 @@ class RedisServer:
 def redis_server(folder: Path) -> Iterator[RedisServer]:
     """A running one; skips the tests that ask for it where there is none to run, or fails them in CI."""
     if lacking := why_not():
-        _give_up(lacking)
+        give_up(lacking, "FOOTFALL_TESTS_NEED_REDIS")
     server = RedisServer(folder / "redis")
     server.start()
     try:
@@ -83,9 +82,3 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 def why_not() -> str | None:
     """What is lacking for one to run."""
     return None if shutil.which("redis-server") else "no Redis: redis-server is not on the PATH"
-
-
-def _give_up(reason: str) -> None:
-    if os.environ.get("FOOTFALL_TESTS_NEED_REDIS"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -62,16 +62,17 @@ class Stack:
         for name in names:
             with (self.logs / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    [self._python, "-m", "runtime.cli", name],
+                    self.command(name),
                     env=self.environment,
                     cwd=self.code,
                     stdout=log,
                     stderr=log,
                 )
 
-    @property
-    def _python(self) -> str:
-        return sys.executable if self.code == Path(__file__).parent.parent else str(self.code / ".venv/bin/python")
+    def command(self, *arguments: str) -> list[str]:
+        """To be run in `code`."""
+        own = self.code == Path(__file__).parent.parent
+        return [sys.executable if own else str(self.code / ".venv/bin/python"), "-m", "runtime.cli", *arguments]
 
     def kill(self, name: str) -> None:
         """As a machine that goes down: nothing is said, nothing is finished."""
@@ -131,7 +132,8 @@ class Done:
 async def footfall(stack: Stack, *arguments: str) -> Done:
     """Runs a command beside the stack, with its settings."""
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "runtime.cli", *arguments],
+        *stack.command(*arguments),
+        cwd=stack.code,
         env={**stack.environment, "COLUMNS": "250"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,7 +7,6 @@ may fail at the proxy, what was parked is replayed by this version, and everythi
 
 import asyncio
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from runtime.temporal_server import TemporalServer
 from tests.faults.check import drained, judge
 from tests.faults.load import Load
 from tests.haproxy import CONFIGURATION, haproxy
+from tests.scale.rolling import replace
 from tests.stack import Stack, footfall_says
 
 _HERE = Path(__file__).parent.parent
@@ -61,11 +61,6 @@ def _servers(folder: Path) -> Iterator[tuple[str, str]]:
         postgres.stop()
 
 
-def _migrate(stack: Stack) -> None:
-    python = stack.code / ".venv/bin/python"
-    subprocess.run([python, "-m", "runtime.cli", "migrate"], cwd=stack.code, env=stack.environment, check=True)
-
-
 async def _park(url: str) -> None:
     """Popularity of what comes meanwhile can't be written, and nothing mends that by itself."""
     connection = await asyncpg.connect(url)
@@ -80,26 +75,18 @@ async def _park(url: str) -> None:
         await connection.close()
 
 
-async def _replace(stack: Stack, name: str) -> None:
-    process = stack.processes[name]
-    process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(process.wait, 60)
-    stack.code = _HERE
-    await asyncio.to_thread(stack.start, name)
-    print(f"{name} replaced", flush=True)
-
-
 async def _upgrade(stacks: Sequence[Stack], front: str) -> None:
-    prefix, url, before = f"upgraded-{uuid4().hex[:8]}-", stacks[0].database_url, stacks[0].code
+    prefix, url = f"upgraded-{uuid4().hex[:8]}-", stacks[0].database_url
     load = Load([front], prefix, seed=5, clients=20, requests_a_second=100)
     loading = asyncio.create_task(load.run(600.0))
     await asyncio.sleep(_BETWEEN_S)
     await _park(url)
-    _migrate(Stack(url, stacks[0].temporal_address, stacks[0].logs, stacks[0].settings))
+    await footfall_says(Stack(url, stacks[0].temporal_address, stacks[0].logs, stacks[0].settings), "migrate")
     for name in ("worker", "api"):
         for stack in stacks:
-            stack.code = before
-            await _replace(stack, name)
+            stack.code = _HERE
+            await replace(stack, name)
+            print(f"{name} replaced", flush=True)
             await asyncio.sleep(_BETWEEN_S)
     load.stop()
     await loading
@@ -123,7 +110,7 @@ def main(commit: str) -> None:
             for one in logs:
                 one.mkdir()
             stacks = [Stack(url, address, one, {"FOOTFALL_LEAVE_S": "3"}, code=tree) for one in logs]
-            _migrate(stacks[0])
+            asyncio.run(footfall_says(stacks[0], "migrate"))
             try:
                 for stack in stacks:
                     stack.start()

@@ -41,17 +41,6 @@ Counts = dict[str, int]
 """By counter of popularity."""
 
 
-def _most_per_s(front: Front) -> float:
-    """Drained in a closed loop, warm."""
-    request = requests(HOST, 1)
-    front.load(request, 1, _CONNECTIONS, _WARM_S)
-    front.wait_counted()
-    started = time.perf_counter()
-    result = front.load(request, 1, _CONNECTIONS, _MEASURE_S)
-    front.wait_counted()
-    return result.answers / (time.perf_counter() - started)
-
-
 async def _soak(instance: Instance, data_dir: Path, soak: Soak, front: Front) -> None:
     async with watch(instance, data_dir) as watching:
         await asyncio.sleep(soak.settle_s)
@@ -133,7 +122,7 @@ def main(
 ) -> None:
     with data_folder() as folder, footfall_up(folder) as (instance, _):
         front = Front(instance)
-        most = _most_per_s(front)
+        most = front.most_per_s(requests(HOST, 1), 1, _CONNECTIONS, _WARM_S, _MEASURE_S)
         soak = Soak(
             machine=describe_machine(instance),
             minutes=minutes,

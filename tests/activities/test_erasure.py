@@ -21,10 +21,8 @@ from domain.week import week_of
 from intake import erasure as of_intake
 from intake.ledger import LedgerDays
 from intake.log import IntakeRow
-from store.blocks.cql import CqlBlockStore
 from store.blocks.folding import fold_week
 from store.blocks.protocol import Block, BlockStore
-from store.cql import CqlSession
 from store.postgres import Pool, driver_ids, transaction
 from tests.activities.erasing import Erasures
 from tests.activities.rebuilding import FAN_OUTS, Shop
@@ -34,14 +32,9 @@ ME = "a1"
 """One of the twenty accounts of `some`."""
 
 
-@pytest.fixture(params=["postgres", "cql"])
-async def shop(request: pytest.FixtureRequest, pool: Pool, cql_session: CqlSession) -> Shop:
-    """Blocks in an empty store of each kind."""
-    if request.param == "postgres":
-        return Shop.on_postgres(pool)
-    for table in ("blocks", "metadata"):
-        await cql_session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
-    return Shop(pool, await CqlBlockStore.prepared(cql_session))
+@pytest.fixture
+def shop(any_shop: Shop) -> Shop:
+    return any_shop
 
 
 @pytest.fixture

@@ -14,9 +14,7 @@ from domain.event_types import EventWeight
 from domain.interaction import Interaction
 from domain.rebuild import RecountInput, rebuildable_days
 from domain.week import week_of, week_start_us
-from store.blocks.cql import CqlBlockStore
 from store.blocks.folding import fold_week
-from store.cql import CqlSession
 from store.popularity import PopularityStore, count_popularity
 from store.postgres import Connection, Pool, transaction
 from store.rebuild import Rebuild, RebuildStore
@@ -30,16 +28,6 @@ DAY_US = 86_400_000_000
 @pytest.fixture
 def shop(pool: Pool) -> Shop:
     return Shop.on_postgres(pool)
-
-
-@pytest.fixture(params=["postgres", "cql"])
-async def any_shop(request: pytest.FixtureRequest, pool: Pool, cql_session: CqlSession) -> Shop:
-    """Blocks in an empty store of each kind."""
-    if request.param == "postgres":
-        return Shop.on_postgres(pool)
-    for table in ("blocks", "metadata"):
-        await cql_session.execute(f"TRUNCATE {{keyspace}}.{table}", profile="write")
-    return Shop(pool, await CqlBlockStore.prepared(cql_session))
 
 
 def some(count: int = 20, seed: int = 1) -> list[Interaction]:

@@ -61,9 +61,7 @@ def block(data: bytes) -> None:
 
 def block_v1(data: bytes) -> None:
     """Likewise of version 1."""
-    head, rest = data[:9].ljust(9, b"\0"), data[9:]
-    checksum = zlib.crc32(rest, zlib.crc32(b"\1" + head))
-    _read_block(b"\1" + head + struct.pack("<I", checksum) + rest)
+    _read_block(_framed(data))
 
 
 def block_as_stored(data: bytes) -> None:
@@ -80,10 +78,15 @@ def _read_block(data: bytes) -> None:
 
 def intake_row(data: bytes) -> None:
     """A row of the intake log, its checksum being right."""
+    with suppress(CorruptBlockError):
+        decode_interactions(_framed(data))
+
+
+def _framed(data: bytes) -> bytes:
+    """A frame of version 1 (domain/frame.py) of which only the checksum is given."""
     head, rest = data[:9].ljust(9, b"\0"), data[9:]
     checksum = zlib.crc32(rest, zlib.crc32(b"\1" + head))
-    with suppress(CorruptBlockError):
-        decode_interactions(b"\1" + head + struct.pack("<I", checksum) + rest)
+    return b"\1" + head + struct.pack("<I", checksum) + rest
 
 
 class _Place(msgspec.Struct, array_like=True):

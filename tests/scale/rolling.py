@@ -23,11 +23,12 @@ async def roll(stacks: list[Stack]) -> None:
     for stack in stacks:
         for name in ("worker", "api"):
             await asyncio.sleep(BETWEEN_S)
-            await _replace(stack, name)
+            await replace(stack, name)
     await asyncio.sleep(BETWEEN_S)
 
 
-async def _replace(stack: Stack, name: str) -> None:
+async def replace(stack: Stack, name: str) -> None:
+    """Tells a process to end, and starts it again from the code that the stack has now."""
     process = stack.processes[name]
     process.send_signal(signal.SIGTERM)
     await asyncio.to_thread(process.wait, 30)
