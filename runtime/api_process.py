@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
@@ -70,6 +70,7 @@ _NAME = "footfall api"
 _ACCEPTED_AT_A_TURN = 16
 _LEDGER_EVERY_S = 3600.0
 _AGAIN_AFTER_S = 1.0
+_BEGIN_S = 2.0
 
 # What asks a process to end kills it after 30 s: so much is for the requests under way once it has left, and all that
 # follows takes less than 10 s.
@@ -213,6 +214,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
             keep_sampling({"commits": commits, "reads": reads}),
         )
         stack.callback(end_within, _END_S)
+        await _begin(has_days, guarded.keys)
         yield {
             "services": Services(
                 gate=guarded.gate,
@@ -243,6 +245,16 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
                 },
             )
         }
+
+
+async def _begin(has_days: asyncio.Event, keys: Keyring) -> None:
+    """Takes the first request once it can be answered, so that one of several processes that is replaced refuses none;
+    but where PostgreSQL does not answer either, it says so to whoever asks.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BEGIN_S):
+            await has_days.wait()
+            await keys.wait_until_read()
 
 
 async def _drain(exposures: Exposures, commit: GroupCommit, dispatcher: Dispatcher) -> None:

@@ -29,6 +29,14 @@ class Processes(Multiprocess):
         (self._folder / _ALL_LEAVE).touch()
         super().terminate_all()
 
+    def keep_subprocess_alive(self) -> None:
+        """Replaces those that died or hang. The end of the pipe that is the child's is closed here first: else one that
+        dies between being asked whether it is well and its answer is waited for as long as one that hangs.
+        """
+        for process in self.processes:
+            process.child_conn.close()
+        super().keep_subprocess_alive()
+
 
 def leaving_one_of(folder: Path | None) -> Leaving:
     """Of a process alone on its port, or of one of several that share this folder."""

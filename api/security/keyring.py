@@ -41,8 +41,15 @@ class Keyring:
         self._store = store
         self._keys: dict[bytes, KnownKey] = {}
         self._used: set[str] = set()
-        self.is_read = False
+        self._was_read = asyncio.Event()
+
+    @property
+    def is_read(self) -> bool:
         """Whether the keys were read at all; until then nobody is known, and nothing is open."""
+        return self._was_read.is_set()
+
+    async def wait_until_read(self) -> None:
+        await self._was_read.wait()
 
     @property
     def has_any(self) -> bool:
@@ -58,7 +65,7 @@ class Keyring:
 
     async def refresh(self) -> None:
         self._keys = {one.digest: _known(one) for one in await self._store.all()}
-        self.is_read = True
+        self._was_read.set()
 
     async def keep_fresh(self) -> None:
         """Until cancelled; also notes which keys were used."""

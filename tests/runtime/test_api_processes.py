@@ -73,6 +73,20 @@ async def test_one_that_dies_is_replaced(stack: Stack) -> None:
     assert await _post_once(stack) == 202
 
 
+async def test_one_that_dies_while_it_is_asked_how_it_is_is_replaced_at_once(stack: Stack) -> None:
+    before = _serving(stack)
+    dying = min(before)
+    os.kill(dying, signal.SIGSTOP)
+    await asyncio.sleep(2)  # by now it was asked, and does not answer
+    os.kill(dying, signal.SIGKILL)
+
+    async def replaced() -> None:
+        assert dying not in {child.pid for child in psutil.Process(stack.processes["api"].pid).children()}
+        assert len(_serving(stack)) == PROCESSES
+
+    await eventually(replaced, within_s=20)
+
+
 async def test_they_are_replaced_one_by_one_and_the_port_stays_open(stack: Stack) -> None:
     before, answers, enough = _serving(stack), set[int](), asyncio.Event()
 
