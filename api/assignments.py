@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from api.metrics import ACCEPTED, EXPOSURES_LOST
+from api.metrics import EXPOSURES_LOST
 from domain.errors import FootfallError, InvalidInputError
 from domain.experiment import Assignment, Experiment
 from domain.ids import new_id_bytes
 from domain.interaction import CATEGORY, Interaction
 from domain.outcomes import EXPOSURE
 from domain.recommendations import Answer
-from intake.backlog import Backlog
-from intake.commit import GroupCommit
+from intake.entrance import BacklogFullError, Entrance
 from intake.ledger import LedgerDays, now_us
 from recommend.experiments import assign
 from store.experiments import ExperimentStore
@@ -92,9 +91,8 @@ class Exposures:
     and counted as lost; that happens to all arms alike, and an account counts from its next answer on.
     """
 
-    def __init__(self, commit: GroupCommit, backlog: Backlog, days: LedgerDays) -> None:
-        self._commit = commit
-        self._backlog = backlog
+    def __init__(self, entrance: Entrance, days: LedgerDays) -> None:
+        self._entrance = entrance
         self._days = days
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -104,8 +102,7 @@ class Exposures:
         """`place` is where the answer stands: homepage, similar …; at most 128 characters."""
         if not assignments:
             return
-        is_full = self._backlog.retry_after_s(self._commit.waiting_events, 1) is not None
-        if is_full or len(self._under_way) >= _MOST_UNDER_WAY:
+        if len(self._under_way) >= _MOST_UNDER_WAY:
             EXPOSURES_LOST.inc()
             return
         one = exposure(account_id, recommendation_id, place, assignments, now_us(), answer)
@@ -120,13 +117,12 @@ class Exposures:
 
     async def _record(self, one: Interaction) -> None:
         try:
-            accepted = await self._commit.submit([self._days.file(one, one.occurred_at)])
+            await self._entrance.record([self._days.file(one, one.occurred_at)])
+        except BacklogFullError:
+            EXPOSURES_LOST.inc()
         except FootfallError as error:
             EXPOSURES_LOST.inc()
             _log.warning("that an account got an answer could not be recorded: %s", error)
-            return
-        self._backlog.added(accepted.accepted)
-        ACCEPTED.inc(accepted.accepted)
 
 
 def exposure(

@@ -1,25 +1,12 @@
 """What the front door counts; GET /metrics has it as Prometheus text."""
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, generate_latest
 
 from api.registry import registry
 
-ACCEPTED = Counter("footfall_interactions_accepted", "Interactions accepted.")
-DUPLICATES = Counter("footfall_interactions_duplicate", "Interactions that were known already.")
 REFUSED = Counter(
     "footfall_requests_refused", "Answers that are problems, by reason and status.", ["reason", "status"]
-)
-COMMIT_SECONDS = Histogram(
-    "footfall_commit_seconds",
-    "From a valid request to its commit.",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 BACKLOG_EVENTS = Gauge(
     "footfall_backlog_events",
@@ -40,7 +27,7 @@ router = APIRouter(tags=["operations"])
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Prometheus text."""
-    backlog = request.state.services.backlog
+    backlog = request.state.services.entrance.backlog
     BACKLOG_EVENTS.set(backlog.events)
     BACKLOG_AGE_SECONDS.set(backlog.oldest_age_s())
     return Response(generate_latest(registry()), media_type=CONTENT_TYPE_LATEST)

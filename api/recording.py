@@ -1,6 +1,5 @@
 """The way of a request's interactions through the intake, whichever route they came by."""
 
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -9,7 +8,6 @@ import msgspec
 from fastapi import Request, Response
 
 from api.bodies import Parsed, check_media_type, unprocessable
-from api.metrics import ACCEPTED, COMMIT_SECONDS, DUPLICATES
 from api.problems import RETRY_AFTER_S, Problem, invalid
 from api.responses import problems
 from api.schemas import AcceptedOut, InteractionIn
@@ -20,6 +18,7 @@ from domain.access import Caller
 from domain.errors import FootfallError
 from domain.ids import id_text
 from intake.commit import Accepted
+from intake.entrance import BacklogFullError
 from intake.ledger import now_us
 from intake.log import NewInteraction
 
@@ -87,17 +86,15 @@ async def record(request: Request, read: Read, read_own: ReadOwn) -> Response:
 
 
 async def _commit(services: Services, events: list[NewInteraction]) -> Accepted:
-    wait_s = services.backlog.retry_after_s(services.commit.waiting_events, len(events))
-    if wait_s is not None:
+    try:
+        return await services.entrance.record(events)
+    except BacklogFullError as full:
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
-            "Too much is accepted and not yet worked off; send it again later.",
-            headers={"Retry-After": str(wait_s)},
+            str(full),
+            headers={"Retry-After": str(full.retry_after_s)},
             reason="backlog",
-        )
-    started = time.perf_counter()
-    try:
-        accepted = await services.commit.submit(events)
+        ) from full
     except FootfallError as error:
         raise Problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -106,12 +103,6 @@ async def _commit(services: Services, events: list[NewInteraction]) -> Accepted:
             headers={"Retry-After": str(RETRY_AFTER_S)},
             reason="not_durable",
         ) from error
-    COMMIT_SECONDS.observe(time.perf_counter() - started)
-    services.backlog.added(accepted.accepted)
-    ACCEPTED.inc(accepted.accepted)
-    if accepted.duplicates:
-        DUPLICATES.inc(accepted.duplicates)
-    return accepted
 
 
 def _answer(accepted: Accepted, events: list[NewInteraction], partial: Parsed[InteractionIn] | None) -> bytes:

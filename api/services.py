@@ -9,8 +9,7 @@ from api.leaving import Leaving
 from api.security.gate import Gate
 from api.shared_reads import SharedReads
 from domain.shard import Shard
-from intake.backlog import Backlog
-from intake.commit import GroupCommit
+from intake.entrance import Entrance
 from intake.erasures import Erasures
 from intake.export import Exporter
 from intake.ledger import LedgerDays
@@ -27,8 +26,7 @@ from store.signals import SignalStore
 @dataclass(frozen=True, slots=True)
 class Services:
     gate: Gate
-    commit: GroupCommit
-    backlog: Backlog
+    entrance: Entrance
     ledger_days: LedgerDays
     receipts: Receipts
     releases: Releases

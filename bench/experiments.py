@@ -37,6 +37,7 @@ from domain.week import date_of, day_of
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
 from intake.dispatch import Dispatcher
+from intake.entrance import Entrance
 from intake.late import LateEvents
 from intake.ledger import LedgerDays, LedgerPartitions, now_us
 from intake.log import IntakeLog, IntakeRow, NewInteraction
@@ -154,7 +155,7 @@ async def measure_recording(url: str) -> Table:
         table.add("an account's arms in 3 experiments: µs", (time.process_time() - started) / _ACCOUNTS * 1e6)
         dispatcher = Dispatcher(_leave, max_events=_EVENTS, max_age_s=0.25, pace_s=0.1, give_up_s=60)
         commit = GroupCommit(log, dispatcher, LateEvents(pool, PostgresBlockStore(pool), 7), max_events=2_000)
-        exposures = Exposures(commit, Backlog(log, limit_events=10**9), LedgerDays(7))
+        exposures = Exposures(Entrance(commit, Backlog(log, limit_events=10**9)), LedgerDays(7))
         started = time.process_time()
         for number, assigned in enumerate(arms):
             exposures.record(f"account {number}", str(new_id()), "homepage", assigned, _ANSWER)

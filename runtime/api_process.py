@@ -8,7 +8,6 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -17,37 +16,29 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
-from temporalio.client import Client
 
-from activities import FAN_OUTS
 from api.app import Bounds, create_app
 from api.assignments import Assignments, Exposures
 from api.leaving import Leaving
 from api.security.keyring import Keyring
 from api.services import Services, State
 from api.shared_reads import SharedReads
-from domain.errors import FootfallError, TransientError
-from intake.backlog import Backlog
-from intake.carrier import Carrier, start_erasure
-from intake.commit import GroupCommit
-from intake.dispatch import Dispatcher
+from domain.errors import TransientError
+from intake.carrier import start_erasure
 from intake.erasures import Erasures
 from intake.export import Exporter
-from intake.late import LateEvents
-from intake.ledger import LedgerDays, LedgerPartitions
-from intake.log import IntakeLog
 from intake.receipts import Receipts
-from intake.releases import Releases
 from runtime.access import insist_on_keys, open_gate
 from runtime.background import ended, in_background
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
-from runtime.connections import lazy_client, open_block_reader, open_pool, open_signal_store, postgres_url
+from runtime.connections import open_signal_store
+from runtime.entrance import open_entrance
 from runtime.guarded_http import SECURITY_HEADERS, GuardedHttp, RequestBounds, cut_off_readers
 from runtime.leaving import Processes, leave_on_sigterm, leaving_one_of
 from runtime.limits import allow_open_files, leave_garbage_longer
 from runtime.logs import set_up_logging
-from runtime.process_metrics import keep_sampling, tell_build
+from runtime.process_metrics import tell_build
 from runtime.rules import load_rules
 from runtime.settings import Settings
 from runtime.signals import end_within
@@ -64,12 +55,8 @@ from store.precomputed import PrecomputedStore
 
 _log = logging.getLogger(__name__)
 
-# Commits have connections of their own, so that slow reads never keep an interaction out.
-_COMMIT_CONNECTIONS = 3
 _NAME = "footfall api"
 _ACCEPTED_AT_A_TURN = 16
-_LEDGER_EVERY_S = 3600.0
-_AGAIN_AFTER_S = 1.0
 _BEGIN_S = 2.0
 
 # What asks a process to end kills it after 30 s: so much is for the requests under way once it has left, and all that
@@ -80,7 +67,6 @@ _KEEP_ALIVE_S = 75
 _START_S = 30  # of one of several processes; also how long one may hang before it is replaced
 _DRAIN_S = 3.0
 _END_S = 8.0
-_TEMPORAL_CHECK = timedelta(seconds=2)
 
 
 def run(settings: Settings) -> None:
@@ -171,32 +157,12 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
     rules = load_rules(settings.rules_file)
     tell_build("api")
     async with AsyncExitStack() as stack:
-        commits = await stack.enter_async_context(open_pool(settings, f"{_NAME} commits", _COMMIT_CONNECTIONS))
-        reads = await stack.enter_async_context(open_pool(settings, f"{_NAME} reads"))
-        client = await lazy_client(settings, tracing.temporal)
-        releases = await stack.enter_async_context(Releases(postgres_url(settings), name=f"{_NAME} releases"))
-        log = IntakeLog(commits)
-        fan_outs = [fan_out.name for fan_out in FAN_OUTS]
-        dispatcher = Dispatcher(
-            Carrier(client, fan_outs).start,
-            max_events=settings.batch_max_events,
-            max_age_s=settings.batch_max_age_ms / 1000,
-            pace_s=settings.batch_pace_ms / 1000,
-            give_up_s=settings.sweep_after_s,
-            traces=tracing.intake,
-        )
-        releases.add(dispatcher.released)
-        blocks = await stack.enter_async_context(open_block_reader(settings, reads))
-        late = LateEvents(commits, blocks, settings.dedup_window_days)  # asked by every commit, so not behind reads
-        commit = GroupCommit(log, dispatcher, late, max_events=settings.commit_max_events, traces=tracing.intake)
-        backlog = Backlog(IntakeLog(reads), limit_events=settings.backlog_limit_events)
-        ledger_days = LedgerDays(settings.dedup_window_days)
-        exposures = Exposures(commit, backlog, ledger_days)
-        stack.push_async_callback(_drain, exposures, commit, dispatcher)
+        opened = await stack.enter_async_context(open_entrance(settings, _NAME, tracing))
+        reads = opened.reads
+        exposures = Exposures(opened.entrance, opened.ledger_days)
+        stack.push_async_callback(_drain, exposures)
         experiments = ExperimentStore(reads)
         assignments = Assignments(experiments)
-        partitions = LedgerPartitions(reads, settings.dedup_window_days)
-        has_days = asyncio.Event()
         signals = await stack.enter_async_context(open_signal_store(settings, reads, f"{_NAME} reads"))
         recommender = await stack.enter_async_context(
             open_recommender(settings.recommender_url, RECOMMENDER_S, settings.recommender_secret, tracing.http)
@@ -207,49 +173,41 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
         in_background(
             stack,
             *guarded.works,
-            backlog.keep_sampling(),
-            _keep_partitions(partitions, has_days),
             popular.keep_refreshing(),
             assignments.keep_fresh(),
-            keep_sampling({"commits": commits, "reads": reads}),
         )
         stack.callback(end_within, _END_S)
-        await _begin(has_days, guarded.keys)
+        await _begin(opened.has_days, guarded.keys)
         yield {
             "services": Services(
                 gate=guarded.gate,
-                commit=commit,
-                backlog=backlog,
-                ledger_days=ledger_days,
+                entrance=opened.entrance,
+                ledger_days=opened.ledger_days,
                 receipts=Receipts(reads),
-                releases=releases,
+                releases=opened.releases,
                 popularity=PopularityStore(reads),
                 tops=SharedReads(),
                 catalog=CatalogStore(reads),
-                blocks=blocks,
+                blocks=opened.blocks,
                 signals=signals,
                 recommendations=ladder,
                 experiments=experiments,
                 assignments=assignments,
                 exposures=exposures,
-                erasures=Erasures(ErasureStore(reads), partial(start_erasure, client)),
-                exporter=Exporter(reads, blocks, signals),
-                fan_outs=fan_outs,
+                erasures=Erasures(ErasureStore(reads), partial(start_erasure, opened.client)),
+                exporter=Exporter(reads, opened.blocks, signals),
+                fan_outs=opened.fan_outs,
                 shard=settings.shard,
                 leaving=leaving,
-                has_begun=lambda: has_days.is_set() and guarded.keys.is_read,
-                checks={
-                    "postgres": _postgres_check(log, has_days, guarded.keys),
-                    "block_store": blocks.ping,
-                    "temporal": _temporal_check(client),
-                },
+                has_begun=lambda: opened.has_days.is_set() and guarded.keys.is_read,
+                checks={**opened.checks, "postgres": _with_keys(opened.checks["postgres"], guarded.keys)},
             )
         }
 
 
 async def _begin(has_days: asyncio.Event, keys: Keyring) -> None:
-    """Takes the first request once it can be answered, so that one of several processes that is replaced refuses none;
-    but where PostgreSQL does not answer either, it says so to whoever asks.
+    """Takes the first request once it can be answered: of several processes that are replaced one by one none refuses
+    any. Where PostgreSQL does not answer it opens all the same, and says so to whoever asks.
     """
     with suppress(TimeoutError):
         async with asyncio.timeout(_BEGIN_S):
@@ -257,49 +215,15 @@ async def _begin(has_days: asyncio.Event, keys: Keyring) -> None:
             await keys.wait_until_read()
 
 
-async def _drain(exposures: Exposures, commit: GroupCommit, dispatcher: Dispatcher) -> None:
-    """Answers what waits for its commit and starts its batches. What can't be done now is not lost: unanswered
-    interactions are their clients' to send again, and batches in the intake log are the sweeper's.
-    """
-
-    async def drain() -> None:
-        await exposures.drain()
-        await commit.drain()
-        await dispatcher.drain()
-
-    if not await ended(asyncio.create_task(drain()), within_s=_DRAIN_S):
-        _log.warning("ended with commits unanswered, or batches left to the sweeper")
+async def _drain(exposures: Exposures) -> None:
+    if not await ended(asyncio.create_task(exposures.drain()), within_s=_DRAIN_S):
+        _log.warning("ended with exposures unrecorded")
 
 
-async def _keep_partitions(partitions: LedgerPartitions, has_days: asyncio.Event) -> None:
-    """Makes the ledger's days, without which nothing can be accepted, and then those ahead: the housekeeping does
-    so too, this one keeps the front door open should no worker run for days.
-    """
-    while True:
-        try:
-            await partitions.make()
-        except FootfallError as error:
-            _log.warning("the ledger's days could not be made: %s", error)
-            await asyncio.sleep(_AGAIN_AFTER_S)
-        else:
-            has_days.set()
-            await asyncio.sleep(_LEDGER_EVERY_S)
-
-
-def _postgres_check(log: IntakeLog, has_days: asyncio.Event, keys: Keyring) -> Callable[[], Awaitable[None]]:
+def _with_keys(postgres: Callable[[], Awaitable[None]], keys: Keyring) -> Callable[[], Awaitable[None]]:
     async def check() -> None:
-        await log.backlog()
-        if not has_days.is_set():
-            raise TransientError("the ledger's days are not made yet")
+        await postgres()
         if not keys.is_read:
             raise TransientError("the API keys are not read yet")
-
-    return check
-
-
-def _temporal_check(client: Client) -> Callable[[], Awaitable[None]]:
-    async def check() -> None:
-        if not await client.service_client.check_health(timeout=_TEMPORAL_CHECK):
-            raise TransientError("Temporal says that it does not serve")
 
     return check

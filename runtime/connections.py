@@ -130,13 +130,13 @@ class _OpeningBlockReader:
         return self._opening.result()
 
 
-async def lazy_client(settings: Settings, interceptors: Sequence[Interceptor] = ()) -> Client:
+async def lazy_client(settings: Settings, name: str, interceptors: Sequence[Interceptor] = ()) -> Client:
     """A client that connects with its first call: the front door opens while Temporal is down."""
     return await Client.connect(
         temporal_address(settings),
         namespace=settings.temporal_namespace,
         lazy=True,
-        identity="footfall api",
+        identity=name,
         interceptors=interceptors,
     )
 

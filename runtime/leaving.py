@@ -30,8 +30,8 @@ class Processes(Multiprocess):
         super().terminate_all()
 
     def keep_subprocess_alive(self) -> None:
-        """Replaces those that died or hang. The end of the pipe that is the child's is closed here first: else one that
-        dies between being asked whether it is well and its answer is waited for as long as one that hangs.
+        """Replaces those that died or hang. The child's end of the pipe is closed here first: else one that dies
+        between being asked whether it is well and its answer is waited for as long as one that hangs.
         """
         for process in self.processes:
             process.child_conn.close()

@@ -16,6 +16,7 @@ from domain.outcomes import Exposure, touches_of
 from intake.backlog import Backlog
 from intake.commit import GroupCommit
 from intake.dispatch import Dispatcher
+from intake.entrance import Entrance
 from intake.late import LateEvents
 from intake.ledger import LedgerDays, now_us
 from intake.log import IntakeLog, NewInteraction
@@ -132,7 +133,7 @@ class Recording:
         late = LateEvents(pool, PostgresBlockStore(pool), 7)
         commit = GroupCommit(self.log, self.dispatcher, late, max_events=1_000)
         self.backlog = Backlog(self.log, limit_events=1_000)
-        self.exposures = Exposures(commit, self.backlog, LedgerDays(7))
+        self.exposures = Exposures(Entrance(commit, self.backlog), LedgerDays(7))
 
     async def _start(self, batch_id: UUID, _events: int) -> None:
         self.batches.append(batch_id)
