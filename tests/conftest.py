@@ -183,7 +183,7 @@ def s3() -> Iterator[S3Server]:
         yield server
 
 
-async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 30.0) -> T:
+async def eventually(check: Callable[[], Awaitable[T]], *, within_s: float = 60.0) -> T:
     """What `check` returns once it does not raise AssertionError; the last one is raised when time is over."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

@@ -84,7 +84,7 @@ async def test_one_that_dies_while_it_is_asked_how_it_is_is_replaced_at_once(sta
         assert dying not in {child.pid for child in psutil.Process(stack.processes["api"].pid).children()}
         assert len(_serving(stack)) == PROCESSES
 
-    await eventually(replaced, within_s=20)
+    await eventually(replaced, within_s=25)
 
 
 async def test_they_are_replaced_one_by_one_and_the_port_stays_open(stack: Stack) -> None:
