@@ -8,7 +8,7 @@ from typing import Any, get_args
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.event_types import load_event_weights
@@ -44,10 +44,11 @@ class Server:
             return None
         if mood.isdigit():
             return answer(int(mood), {"detail": "later"}, **({} if mood == "500" else {"retry-after": "2"}))
-        said = self._took(batch)
+        said = self._took(batch, strict=mood == "strict")
         return None if mood == "lost after" else said
 
-    def _took(self, batch: Batch) -> Answer:
+    def _took(self, batch: Batch, *, strict: bool) -> Answer:
+        """`strict` is all or nothing."""
         if len(batch.body) > self.most_bytes:
             return answer(413, {"detail": "too large"})
         sent = json.loads(batch.body)["interactions"]
@@ -56,7 +57,7 @@ class Server:
         bad = [
             {"index": at, "pointer": "#", "reason": "bad"} for at, one in enumerate(sent) if one["ref_id"] == "bad"
         ]
-        if len(bad) == len(sent):
+        if len(bad) == len(sent) or (strict and bad):
             return answer(422, {"detail": "none is valid", "errors": bad})
         good = [one["event_id"] for one in sent if one["ref_id"] != "bad"]
         fresh = [one for one in good if one not in self.recorded]
@@ -65,7 +66,7 @@ class Server:
         return answer(202, figures)
 
 
-MOODS = ["well"] * 6 + ["lost before", "lost after", "429", "503", "500"]
+MOODS = ["well"] * 6 + ["lost before", "lost after", "strict", "429", "503", "500"]
 
 
 class Play:
@@ -141,6 +142,14 @@ class Play:
     most_bytes=st.integers(300, 3_000),
     flushes=st.sets(st.integers(0, 59)),
 )
+@example(
+    names=["cup", "bad", "cup", "cup", "cup"],
+    moods=["strict"],
+    limits=Limits(max_batch=3, linger_s=5),
+    most_bytes=3_000,
+    flushes={2},
+)
+@settings(max_examples=200)
 def test_all_is_settled_once_whatever_the_server_does(
     names: list[str], moods: list[str], limits: Limits, most_bytes: int, flushes: set[int]
 ) -> None:

@@ -92,7 +92,7 @@ class AsyncClient(BaseClient):
 
         Raises:
             AnswerError: the answer is an error.
-            ClosedError: the client is closed.
+            ClosedError: nothing was asked.
             httpx.HTTPError: there is none.
 
         """

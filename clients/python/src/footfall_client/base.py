@@ -45,7 +45,8 @@ class BaseClient:
     limits: bounds of the queue and of a request.
     timeout_s: until a connection, and until each part of an answer.
     exit_timeout_s: how long the end of the program, or of a `with`, waits for what is not sent yet.
-    on_rejected: told of what the server refuses for good, from the sender; logged as a warning when None.
+    on_rejected: told of what the server refuses for good; logged as a warning when None. It is called by the
+        sender, so it must not wait for what is still to be sent.
 
     Raises:
         ValueError: the url or the key can't be one.

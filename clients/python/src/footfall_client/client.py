@@ -88,7 +88,6 @@ class Client(BaseClient):
 
         Raises:
             AnswerError: the answer is an error.
-            ClosedError: the client is closed.
             ClosedError: nothing was asked.
             httpx.HTTPError: there is none.
 
