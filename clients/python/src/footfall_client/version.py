@@ -1,0 +1,3 @@
+"""Of this package; pyproject.toml reads it here."""
+
+VERSION = "0.1.0"
