@@ -1,6 +1,6 @@
 """What is asked for: of when, how much, and of which types."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from api.bodies import Fault, unprocessable
@@ -36,8 +36,8 @@ class Range:
         return HistoryRange(self.start_ms * _MS_US, (self.end_ms + 1) * _MS_US, event_types, fits=fits)
 
 
-def types_of(request: pb.RetrieveInteractionsRequest) -> Sequence[pb.InteractionTypeProto]:
-    """Those asked for, each once.
+def types_of(request: pb.RetrieveInteractionsRequest) -> Collection[pb.InteractionTypeProto]:
+    """Those asked for.
 
     Raises:
         Problem: 422. There are none, or some that are none.
@@ -54,7 +54,7 @@ def types_of(request: pb.RetrieveInteractionsRequest) -> Sequence[pb.Interaction
     ]
     if faults:
         raise unprocessable(faults)
-    return sorted(set(asked))
+    return asked
 
 
 def _faults(request: pb.RetrieveDataRequest | pb.RetrieveInteractionsRequest, now_us: int) -> Iterator[Fault]:

@@ -23,7 +23,7 @@ from domain.interaction import Interaction
 from domain.shard import Shard
 from doors.bharatml import interaction_store_pb2 as pb
 from doors.bharatml.errors import refuse
-from doors.bharatml.mapping import CLICK_TYPE, ORDER_TYPE, fits, of_clicks, of_orders, to_click, to_order
+from doors.bharatml.mapping import CLICK_TYPE, ORDER_TYPE, fits, of_clicks, of_orders, tell_clicks, tell_orders
 from doors.bharatml.ranges import Range, types_of
 from intake.entrance import BacklogFullError, Entrance
 from intake.ledger import LedgerDays, now_us
@@ -159,28 +159,25 @@ class InteractionStore:
         return _SUCCESS
 
     async def _retrieve_clicks(self, request: pb.RetrieveDataRequest, _caller: Caller) -> Message:
-        wanted = Range.of(request, now_us())
-        return pb.RetrieveClickDataResponse(data=await self._clicks(request.user_id, wanted))
-
-    async def _retrieve_orders(self, request: pb.RetrieveDataRequest, _caller: Caller) -> Message:
-        wanted = Range.of(request, now_us())
-        return pb.RetrieveOrderDataResponse(data=await self._orders(request.user_id, wanted))
-
-    async def _retrieve(self, request: pb.RetrieveInteractionsRequest, _caller: Caller) -> Message:
-        wanted = Range.of(request, now_us())
-        answer = pb.RetrieveInteractionsResponse()
-        for one in types_of(request):
-            if one == pb.CLICK:
-                answer.data["CLICK"].click_events.extend(await self._clicks(request.user_id, wanted))
-            else:
-                answer.data["ORDER"].order_events.extend(await self._orders(request.user_id, wanted))
+        answer = pb.RetrieveClickDataResponse()
+        tell_clicks(await self._read(request.user_id, Range.of(request, now_us()), CLICK_TYPE), answer.data.add)
         return answer
 
-    async def _clicks(self, user_id: str, wanted: Range) -> list[pb.ClickEvent]:
-        return [to_click(one) for one in await self._read(user_id, wanted, CLICK_TYPE)]
+    async def _retrieve_orders(self, request: pb.RetrieveDataRequest, _caller: Caller) -> Message:
+        answer = pb.RetrieveOrderDataResponse()
+        tell_orders(await self._read(request.user_id, Range.of(request, now_us()), ORDER_TYPE), answer.data.add)
+        return answer
 
-    async def _orders(self, user_id: str, wanted: Range) -> list[pb.OrderEvent]:
-        return [to_order(one) for one in await self._read(user_id, wanted, ORDER_TYPE)]
+    async def _retrieve(self, request: pb.RetrieveInteractionsRequest, _caller: Caller) -> Message:
+        wanted, types = Range.of(request, now_us()), types_of(request)
+        answer = pb.RetrieveInteractionsResponse()
+        if pb.CLICK in types:
+            clicks = await self._read(request.user_id, wanted, CLICK_TYPE)
+            tell_clicks(clicks, answer.data["CLICK"].click_events.add)
+        if pb.ORDER in types:
+            orders = await self._read(request.user_id, wanted, ORDER_TYPE)
+            tell_orders(orders, answer.data["ORDER"].order_events.add)
+        return answer
 
     async def _read(self, user_id: str, wanted: Range, event_type: str) -> list[Interaction]:
         history = wanted.history({event_type}, fits)
