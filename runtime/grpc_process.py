@@ -41,6 +41,7 @@ _BESIDE = 100  # calls of health and reflection
 # What asks a process to end kills it after 30 s: 5 s at the most to leave, so much for the calls under way, and less
 # than 8 s for all that follows.
 _SHUTDOWN_S = 15.0
+_CLOSING_S = 0.3
 _END_S = 8.0
 
 _PING_MS = 60_000
@@ -96,6 +97,8 @@ async def serve(settings: Settings, tracing: Tracing) -> None:
             await stop.wait()
             await health.leave()
             await asyncio.sleep(settings.leave_s)
+            store.closing = True
+            await asyncio.sleep(_CLOSING_S)
         finally:
             await server.stop(_SHUTDOWN_S)
 

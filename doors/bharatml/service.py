@@ -63,6 +63,8 @@ class InteractionStore:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self.closing = False
+        """New calls are to go elsewhere: gRPC cuts off without a word what comes while a server stops."""
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Requests come as bytes: who may not ask, or asks too much, has nothing of his read."""
@@ -102,8 +104,12 @@ class InteractionStore:
     async def _answered(
         self, data: bytes, context: Any, request_type: type[_R], rule: Rule, room: Room, answer: _Answer[_R]
     ) -> bytes:
+        if self.closing:
+            raise _unavailable("This process ends; nothing of this was read. Send it again.", "leaving")
         if not room.enter(len(data)):
-            raise await _overload()
+            await asyncio.sleep(_HELD_S)  # not at once: see api/admission.py
+            detail = "More is under way than can be answered soon; nothing of this was read. Send it again later."
+            raise _unavailable(detail, "overload")
         try:
             caller = await self._caller(context, rule)
             try:
@@ -150,12 +156,8 @@ class InteractionStore:
             headers = {"Retry-After": str(full.retry_after_s)}
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, str(full), headers=headers, reason="backlog") from full
         except FootfallError as error:
-            raise Problem(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "The events could not be made durable, or it is not known. They may safely be sent again.",
-                headers={"Retry-After": str(RETRY_AFTER_S)},
-                reason="not_durable",
-            ) from error
+            detail = "The events could not be made durable, or it is not known. They may safely be sent again."
+            raise _unavailable(detail, "not_durable") from error
         return _SUCCESS
 
     async def _retrieve_clicks(self, request: pb.RetrieveDataRequest, _caller: Caller) -> Message:
@@ -200,9 +202,6 @@ def _credentials(metadata: Any) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _overload() -> Problem:
-    """Not at once: see api/admission.py."""
-    await asyncio.sleep(_HELD_S)
-    detail = "More is under way than can be answered soon; nothing of this was read. Send it again later."
+def _unavailable(detail: str, reason: str) -> Problem:
     headers = {"Retry-After": str(RETRY_AFTER_S)}
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers, reason="overload")
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers=headers, reason=reason)
