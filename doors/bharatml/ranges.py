@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from api.bodies import Fault, unprocessable
-from api.history import MAX_ITEMS
 from api.parsing import MOST_BACK_US
 from api.problems import fault
+from api.schemas import MAX_HISTORY
 from domain.interaction import Interaction
 from domain.week import WEEKS_KEPT
 from doors.bharatml import interaction_store_pb2 as pb
@@ -59,8 +59,8 @@ def types_of(request: pb.RetrieveInteractionsRequest) -> Collection[pb.Interacti
 
 def _faults(request: pb.RetrieveDataRequest | pb.RetrieveInteractionsRequest, now_us: int) -> Iterator[Fault]:
     yield from odd_id("user_id", request.user_id)
-    if not 1 <= request.limit <= MAX_ITEMS:
-        yield fault("limit", f"1 to {MAX_ITEMS}, not {request.limit}")
+    if not 1 <= request.limit <= MAX_HISTORY:
+        yield fault("limit", f"1 to {MAX_HISTORY}, not {request.limit}")
     start, end = request.start_timestamp, request.end_timestamp
     if start < 0:
         yield fault("start_timestamp", "before 1970")

@@ -479,7 +479,9 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
 
 
 def test_the_image_exposes_the_ports_of_its_processes() -> None:
-    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT} {METRICS_PORT}"
+    assert dict(instructions())["EXPOSE"] == " ".join(
+        str(port) for port in (API_PORT, RECOMMENDER_PORT, GRPC_PORT, METRICS_PORT, GRPC_METRICS_PORT)
+    )
 
 
 def test_the_image_has_the_library_that_the_rankers_wheel_does_not_bring() -> None:
