@@ -70,13 +70,13 @@ def of_clicks(user_id: str, clicks: Sequence[ClickData], now_us: int) -> list[In
         Problem: 422 with each fault and its field. None of them is to be recorded.
 
     """
-    sent = [_Sent(one.catalog_id, one.product_id, "", one.timestamp, one.metadata) for one in clicks]
+    sent = [(one.catalog_id, one.product_id, "", one.timestamp, one.metadata) for one in clicks]
     return _interactions(user_id, CLICK_TYPE, sent, now_us)
 
 
 def of_orders(user_id: str, orders: Sequence[OrderData], now_us: int) -> list[Interaction]:
     """The same of orders."""
-    sent = [_Sent(one.catalog_id, one.product_id, one.sub_order_num, one.timestamp, one.metadata) for one in orders]
+    sent = [(one.catalog_id, one.product_id, one.sub_order_num, one.timestamp, one.metadata) for one in orders]
     return _interactions(user_id, ORDER_TYPE, sent, now_us)
 
 
@@ -120,7 +120,9 @@ def odd_id(field: str, text: str) -> Iterator[Fault]:
         yield fault(field, NO_NUL)
 
 
-def _interactions(user_id: str, event_type: str, sent: Sequence[_Sent], now_us: int) -> list[Interaction]:
+def _interactions(
+    user_id: str, event_type: str, sent: Sequence[tuple[int, int, str, int, str]], now_us: int
+) -> list[Interaction]:
     faults = [*odd_id("user_id", user_id)]
     if not 1 <= len(sent) <= MAX_INTERACTIONS:
         faults.append(fault("data", f"1 to {MAX_INTERACTIONS} events, not {len(sent)}"))
@@ -136,14 +138,10 @@ def _interactions(user_id: str, event_type: str, sent: Sequence[_Sent], now_us: 
             or (text and ("\0" in text or len(text) > _SURELY_SHORT))
             or (sub_order_num and ("\0" in sub_order_num or len(sub_order_num) > MAX_ID))
         ):
-            faults.extend(_faults(index, one, now_us))
-        event_id = derive_id(
-            space,
-            user,
-            b"%d %d %d" % (product_id, catalog_id, timestamp),
-            sub_order_num.encode(),
-            text.encode(),
-        )
+            faults.extend(_faults(index, _Sent(*one), now_us))
+        order = sub_order_num.encode()
+        content = b"%d %d %d %d %b%b" % (product_id, catalog_id, timestamp, len(order), order, text.encode())
+        event_id = derive_id(space, user, content)
         found.append(
             Interaction(
                 event_id,
