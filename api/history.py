@@ -11,7 +11,7 @@ from api.parsing import MOST_AHEAD_US, MOST_BACK_US
 from api.paths import know_text_in_paths
 from api.problems import invalid
 from api.responses import json_response, problems
-from api.schemas import MAX_ID, EventType, HistoryOut
+from api.schemas import MAX_HISTORY, MAX_ID, EventType, HistoryOut
 from api.services import Services
 from api.sharding import check_shard
 from domain.readable import readable
@@ -21,8 +21,6 @@ from store.blocks.history import HistoryRange, read_history
 
 know_text_in_paths()
 router = APIRouter(tags=["interactions"])
-
-MAX_ITEMS = 2_000
 
 
 class _Place(NamedTuple):
@@ -39,7 +37,7 @@ async def account_interactions(
     from_: Annotated[AwareDatetime | None, Query(alias="from", description="RFC 3339; 24 weeks back.")] = None,
     to: Annotated[AwareDatetime | None, Query(description="RFC 3339, excluded; now.")] = None,
     event_type: Annotated[list[EventType] | None, Query(max_length=100)] = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_ITEMS)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_HISTORY)] = 100,
     cursor: Annotated[str | None, Query(max_length=1_024)] = None,
 ) -> Response:
     """What an account did, newest first."""
@@ -63,7 +61,7 @@ async def account_interactions(
     body: dict[str, Any] = {
         "items": readable(items),
         "next_cursor": next_cursor,
-        "truncated": more and limit == MAX_ITEMS,
+        "truncated": more and limit == MAX_HISTORY,
     }
     return json_response(body)
 

@@ -23,6 +23,7 @@ from domain.recommendations import Context, Rung
 
 MAX_INTERACTIONS = 1_000
 MAX_METADATA_BYTES = 4_096
+MAX_HISTORY = 2_000
 MAX_ID = 128
 
 _INT64 = 2**63

@@ -1,6 +1,8 @@
 """Who may ask an API process, from its settings and the keys in its database."""
 
-from collections.abc import Coroutine
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from api.security.gate import Gate, Tokens
@@ -26,6 +28,9 @@ _OPEN_RECOMMENDER = (
 )
 
 
+_BEGIN_S = 2.0
+
+
 class Guarded(NamedTuple):
     gate: Gate
     keys: Keyring
@@ -38,6 +43,25 @@ def open_gate(settings: Settings, pool: Pool) -> Guarded:
     tokens, works = _tokens(settings) if settings.takes_tokens else (None, [])
     gate = Gate(keys, tokens, _rates(settings), on_loopback=is_loopback(settings.host))
     return Guarded(gate, keys, [keys.keep_fresh(), *works])
+
+
+async def begin(has_days: asyncio.Event, keys: Keyring) -> None:
+    """Takes the first request once it can be answered: of several processes that are replaced one by one none refuses
+    any. Where PostgreSQL does not answer it opens all the same, and says so to whoever asks.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BEGIN_S):
+            await has_days.wait()
+            await keys.wait_until_read()
+
+
+def with_keys(postgres: Callable[[], Awaitable[None]], keys: Keyring) -> Callable[[], Awaitable[None]]:
+    async def check() -> None:
+        await postgres()
+        if not keys.is_read:
+            raise TransientError("the API keys are not read yet")
+
+    return check
 
 
 async def insist_on_keys(settings: Settings) -> None:

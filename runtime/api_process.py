@@ -6,8 +6,8 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,15 +20,13 @@ from starlette.types import ASGIApp
 from api.app import Bounds, create_app
 from api.assignments import Assignments, Exposures
 from api.leaving import Leaving
-from api.security.keyring import Keyring
 from api.services import Services, State
 from api.shared_reads import SharedReads
-from domain.errors import TransientError
 from intake.carrier import start_erasure
 from intake.erasures import Erasures
 from intake.export import Exporter
 from intake.receipts import Receipts
-from runtime.access import insist_on_keys, open_gate
+from runtime.access import begin, insist_on_keys, open_gate, with_keys
 from runtime.background import ended, in_background
 from runtime.children import die_with_parent
 from runtime.commands import connected_settings
@@ -57,7 +55,6 @@ _log = logging.getLogger(__name__)
 
 _NAME = "footfall api"
 _ACCEPTED_AT_A_TURN = 16
-_BEGIN_S = 2.0
 
 # What asks a process to end kills it after 30 s: so much is for the requests under way once it has left, and all that
 # follows takes less than 10 s.
@@ -177,7 +174,7 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
             assignments.keep_fresh(),
         )
         stack.callback(end_within, _END_S)
-        await _begin(opened.has_days, guarded.keys)
+        await begin(opened.has_days, guarded.keys)
         yield {
             "services": Services(
                 gate=guarded.gate,
@@ -200,30 +197,11 @@ async def open_services(settings: Settings, leaving: Leaving, tracing: Tracing) 
                 shard=settings.shard,
                 leaving=leaving,
                 has_begun=lambda: opened.has_days.is_set() and guarded.keys.is_read,
-                checks={**opened.checks, "postgres": _with_keys(opened.checks["postgres"], guarded.keys)},
+                checks={**opened.checks, "postgres": with_keys(opened.checks["postgres"], guarded.keys)},
             )
         }
-
-
-async def _begin(has_days: asyncio.Event, keys: Keyring) -> None:
-    """Takes the first request once it can be answered: of several processes that are replaced one by one none refuses
-    any. Where PostgreSQL does not answer it opens all the same, and says so to whoever asks.
-    """
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_BEGIN_S):
-            await has_days.wait()
-            await keys.wait_until_read()
 
 
 async def _drain(exposures: Exposures) -> None:
     if not await ended(asyncio.create_task(exposures.drain()), within_s=_DRAIN_S):
         _log.warning("ended with exposures unrecorded")
-
-
-def _with_keys(postgres: Callable[[], Awaitable[None]], keys: Keyring) -> Callable[[], Awaitable[None]]:
-    async def check() -> None:
-        await postgres()
-        if not keys.is_read:
-            raise TransientError("the API keys are not read yet")
-
-    return check

@@ -86,6 +86,14 @@ def recommender() -> None:
 
 
 @app.command()
+def grpc() -> None:
+    """Run one gRPC process, likewise: what clients of BharatML's interaction store speak."""
+    from runtime import grpc_process  # noqa: PLC0415
+
+    grpc_process.run(connected_settings())
+
+
+@app.command()
 def migrate() -> None:
     """Bring the tables of the databases, and the search attributes of Temporal, up to date."""
     from runtime.migrate import migrate_all  # noqa: PLC0415

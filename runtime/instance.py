@@ -19,7 +19,9 @@ class Instance(msgspec.Struct, frozen=True):
     """None where TEMPORAL_ADDRESS named a server that is not ours."""
     pids: dict[str, int]
     metrics_urls: dict[str, str] = {}
-    """Of api, worker and recommender."""
+    """Of api, worker, recommender and grpc."""
+    grpc_address: str | None = None
+    """None where FOOTFALL_GRPC_PORT is 0."""
 
 
 def read_instance(data_dir: Path) -> Instance | None:

@@ -29,7 +29,7 @@ class Settings(SecuritySettings):
         hide_input_in_errors=True,  # it may be a password, or for a rule of several settings all of them
     )
 
-    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    host: str = Field("127.0.0.1", description="Address that the API listens on, and the gRPC process.")
     port: int = Field(
         8000, ge=0, le=65535, description="Port of the API; `footfall up` takes a free one where it is taken."
     )
@@ -38,6 +38,13 @@ class Settings(SecuritySettings):
         ge=1,
         le=128,
         description="Processes that share the API's port; one uses one core. SIGHUP replaces them one by one.",
+    )
+    grpc_port: int = Field(
+        8090,
+        ge=0,
+        le=65535,
+        description="Port of `footfall grpc`, for BharatML's clients; `footfall up` takes a free one where it is "
+        "taken, and starts none where it is 0.",
     )
     data_dir: Path = Field(Path(".footfall"), description="Folder of the embedded servers' data, for `footfall up`.")
 
@@ -166,6 +173,10 @@ class Settings(SecuritySettings):
         le=65535,
         description="Port of GET /metrics of the worker, with those of Temporal's SDK; 0: none. API and recommender "
         "have theirs on their own ports.",
+    )
+    grpc_metrics_host: str = Field("127.0.0.1", description="Address that the gRPC process tells its metrics on.")
+    grpc_metrics_port: int = Field(
+        9102, ge=0, le=65535, description="Port of GET /metrics of the gRPC process; 0: none."
     )
     rules_file: Path | None = Field(
         None, description="TOML file with the shop's rules for recommendations: docs/recommendations.md."

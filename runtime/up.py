@@ -3,12 +3,14 @@
 import asyncio
 import fcntl
 import os
+import socket
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
@@ -33,7 +35,9 @@ _READY_S = 60.0
 
 
 class Stack:
-    """The parts of a running `footfall up`, started in this order: Temporal, PostgreSQL, worker, recommender, API."""
+    """The parts of a running `footfall up`, in the order in which they are started: Temporal, PostgreSQL, worker,
+    recommender, API, gRPC.
+    """
 
     def __init__(self, settings: Settings, console: Console) -> None:
         self._settings = settings
@@ -48,6 +52,8 @@ class Stack:
         self._port = settings.port
         self._recommender_port = settings.recommender_port
         self._metrics_port = settings.worker_metrics_port
+        self._grpc_port = settings.grpc_port
+        self._grpc_metrics_port = settings.grpc_metrics_port
 
     def run(self) -> None:
         """Runs until Ctrl-C or SIGTERM.
@@ -86,9 +92,15 @@ class Stack:
         self._recommender_port = self._choose_port("the recommender", _OWN_HOST, self._recommender_port)
         if self._metrics_port:
             self._metrics_port = self._choose_port("the worker's metrics", _OWN_HOST, self._metrics_port)
+        if self._grpc_port:
+            self._grpc_port = self._choose_port("gRPC", self._settings.host, self._grpc_port)
+        if self._grpc_metrics_port:
+            self._grpc_metrics_port = self._choose_port("gRPC's metrics", _OWN_HOST, self._grpc_metrics_port)
         self._launch("worker", self._process("worker"))
         self._launch("recommender", self._process("recommender"))
         self._launch("api", self._process("api"))
+        if self._grpc_port:
+            self._launch("grpc", self._process("grpc"))
         if temporal is not None:
             temporal.wait_until_ready()
         self._wait_until_ready()
@@ -123,6 +135,9 @@ class Stack:
             "FOOTFALL_LEAVE_S": "0",  # no proxy looks
             "FOOTFALL_WORKER_METRICS_HOST": _OWN_HOST,
             "FOOTFALL_WORKER_METRICS_PORT": str(self._metrics_port),
+            "FOOTFALL_GRPC_PORT": str(self._grpc_port),
+            "FOOTFALL_GRPC_METRICS_HOST": _OWN_HOST,
+            "FOOTFALL_GRPC_METRICS_PORT": str(self._grpc_metrics_port),
             "FOOTFALL_RECOMMENDER_HOST": _OWN_HOST,
             "FOOTFALL_RECOMMENDER_PORT": str(self._recommender_port),
             "FOOTFALL_RECOMMENDER_URL": self._recommender_url,
@@ -139,13 +154,18 @@ class Stack:
         return port
 
     def _wait_until_ready(self) -> None:
-        """The recommender is last: until its model is loaded, it takes a core from all that is done meanwhile."""
+        """The recommender takes longest: until its model is loaded, a core is busy with that."""
         deadline = time.monotonic() + _READY_S
-        waited_for = {"api": self._api_url, "recommender": self._recommender_url}
+        waited_for = {
+            "api": partial(_answers, f"{self._api_url}/health/ready"),
+            "recommender": partial(_answers, f"{self._recommender_url}/health/ready"),
+        }
+        if self._grpc_port:
+            waited_for["grpc"] = partial(_listens, self._reachable_host, self._grpc_port)
         while waited_for and not self._supervisor.stopping:
             self._supervisor.look()
             name = next(iter(waited_for))
-            if _answers(f"{waited_for[name]}/health/ready"):
+            if waited_for[name]():
                 del waited_for[name]
             elif time.monotonic() > deadline:
                 raise FootfallError(
@@ -156,14 +176,24 @@ class Stack:
 
     @property
     def _api_url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._settings.host, self._settings.host)  # noqa: S104
-        return f"http://{host}:{self._port}"
+        return f"http://{self._reachable_host}:{self._port}"
+
+    @property
+    def _grpc_address(self) -> str | None:
+        return f"{self._reachable_host}:{self._grpc_port}" if self._grpc_port else None
+
+    @property
+    def _reachable_host(self) -> str:
+        """Of what others may reach, from here."""
+        return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._settings.host, self._settings.host)  # noqa: S104
 
     @property
     def _metrics_urls(self) -> dict[str, str]:
         addresses = {"api": self._api_url, "recommender": self._recommender_url}
         if self._metrics_port:
             addresses["worker"] = f"http://{_OWN_HOST}:{self._metrics_port}"
+        if self._grpc_port and self._grpc_metrics_port:
+            addresses["grpc"] = f"http://{_OWN_HOST}:{self._grpc_metrics_port}"
         return {name: f"{address}/metrics" for name, address in sorted(addresses.items())}
 
     @property
@@ -180,6 +210,7 @@ class Stack:
             temporal_ui_url=self._temporal_ui_url,
             pids={"supervisor": os.getpid(), **pids},
             metrics_urls=self._metrics_urls,
+            grpc_address=self._grpc_address,
         )
         write_instance(self._data_dir, instance)
 
@@ -188,6 +219,7 @@ class Stack:
         lines = [
             f"API          {self._api_url}",
             f"Docs page    {self._api_url}/docs",
+            *([f"gRPC         {self._grpc_address}"] if self._grpc_address else []),
             f"Temporal UI  {ui}",
             *(f"Metrics      {url} ({name})" for name, url in self._metrics_urls.items()),
             f"Data, logs   {self._data_dir}",
@@ -220,4 +252,13 @@ def _answers(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310  (our own address)
             return bool(answer.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
+        return False
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether there is a server; that of gRPC listens once it can answer."""
+    try:
+        with socket.create_connection((host.strip("[]"), port), timeout=3):
+            return True
+    except OSError:
         return False

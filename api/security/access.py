@@ -48,9 +48,9 @@ class Access:
         if rates is not None:
             rates.count_caller(caller)
         if caller.account_id is None:
-            _insist_on_scope(caller, found.rule)
+            insist_on_scope(caller, found.rule)
         else:
-            _insist_on_own(caller.account_id, found)
+            insist_on_own(caller.account_id, found)
         return caller
 
     def _not_found(self, asked: Asked) -> Problem:
@@ -61,7 +61,8 @@ class Access:
         return Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, headers={"Allow": ", ".join(methods)})
 
 
-def _insist_on_scope(caller: Caller, rule: Rule) -> None:
+def insist_on_scope(caller: Caller, rule: Rule) -> None:
+    """Raises Problem: 403. The caller, who is no account, may not do this."""
     if not any(scope in caller.scopes for scope in rule.scopes):
         raise Problem(
             HTTPStatus.FORBIDDEN,
@@ -70,8 +71,13 @@ def _insist_on_scope(caller: Caller, rule: Rule) -> None:
         )
 
 
-def _insist_on_own(account_id: str, found: Found) -> None:
-    """What a body says whose it is, its route checks: see api/own.py."""
+def insist_on_own(account_id: str, found: Found) -> None:
+    """What a body says whose it is, its route checks: see api/own.py.
+
+    Raises:
+        Problem: 403. It is another account's, or not for accounts.
+
+    """
     if found.rule.accounts == "none":
         raise Problem(HTTPStatus.FORBIDDEN, "This is not for accounts: it needs an API key.", reason="scope")
     if found.rule.accounts == "own" and found.account_id not in (None, account_id):

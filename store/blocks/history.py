@@ -1,6 +1,6 @@
 """An account's history: its blocks, decoded, merged and cut, newest first."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -23,6 +23,8 @@ class HistoryRange:
     """Only these, or all when empty."""
     before: tuple[int, bytes] | None = None
     """Only what is older than this moment and event id: where the page before ended."""
+    fits: Callable[[Interaction], bool] | None = None
+    """Only those, where a reader can't take all."""
 
 
 async def read_history(store: BlockReader, account_id: str, wanted: HistoryRange, limit: int) -> list[Interaction]:
@@ -60,6 +62,7 @@ def _is_wanted_whole(ordered: list[Interaction], wanted: HistoryRange) -> bool:
         wanted.from_us <= ordered[0].occurred_at
         and newest.occurred_at < wanted.to_us
         and not wanted.event_types
+        and wanted.fits is None
         and (wanted.before is None or _place(newest) < wanted.before)
     )
 
@@ -69,4 +72,5 @@ def _matches(one: Interaction, wanted: HistoryRange) -> bool:
         wanted.from_us <= one.occurred_at < wanted.to_us
         and (not wanted.event_types or one.event_type in wanted.event_types)
         and (wanted.before is None or _place(one) < wanted.before)
+        and (wanted.fits is None or wanted.fits(one))
     )

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from api import health
 from domain.access import SCOPES
-from runtime import api_process, recommender_process, worker_process
+from runtime import api_process, grpc_process, recommender_process, worker_process
 from runtime.cli import app
 from runtime.ports import is_loopback
 from runtime.settings import Settings
@@ -31,6 +31,9 @@ PYPROJECT = ROOT / "pyproject.toml"
 API_PORT = Settings.model_fields["port"].default
 RECOMMENDER_PORT = Settings.model_fields["recommender_port"].default
 METRICS_PORT = Settings.model_fields["worker_metrics_port"].default
+GRPC_PORT = Settings.model_fields["grpc_port"].default
+GRPC_METRICS_PORT = Settings.model_fields["grpc_metrics_port"].default
+METRICS_PORTS = {"api": API_PORT, "grpc": GRPC_METRICS_PORT, "worker": METRICS_PORT, "recommender": RECOMMENDER_PORT}
 
 # What the servers' images listen on cannot be read anywhere here.
 LISTENS = {
@@ -39,6 +42,7 @@ LISTENS = {
     "temporal": {7233},
     "temporal-ui": {8080},
     "api": {API_PORT},
+    "grpc": {GRPC_PORT, GRPC_METRICS_PORT},
     "recommender": {RECOMMENDER_PORT},
     "worker": {METRICS_PORT},
     "prometheus": {9090},
@@ -148,7 +152,7 @@ def ignored(path: str) -> bool:
 def test_the_services_of_the_design_are_there() -> None:
     assert set(services()) == {
         *("scylladb", "postgres", "redis", "temporal", "temporal-ui"),
-        *("migrate", "api", "worker", "recommender"),
+        *("migrate", "api", "grpc", "worker", "recommender"),
         *("prometheus", "grafana"),
     }
 
@@ -306,7 +310,7 @@ def test_dependencies_have_no_circle() -> None:
 
 
 def test_api_and_worker_wait_for_the_migrations() -> None:
-    for name in ("api", "worker", "recommender"):
+    for name in ("api", "grpc", "worker", "recommender"):
         assert "migrate" in services()[name]["depends_on"], name
 
 
@@ -319,6 +323,12 @@ def test_commands_of_ours_are_commands_of_footfall() -> None:
 
 def test_processes_may_finish_before_they_are_killed() -> None:
     bounds = {"api": api_process._SHUTDOWN_S + api_process._END_S, "worker": worker_process._END_S}
+    bounds["grpc"] = (
+        Settings.model_fields["leave_s"].default
+        + grpc_process._CLOSING_S
+        + grpc_process._SHUTDOWN_S
+        + grpc_process._END_S
+    )
     bounds["recommender"] = float(recommender_process._SHUTDOWN_S)
     for name, bound_s in bounds.items():
         assert seconds(services()[name]["stop_grace_period"]) > bound_s, name
@@ -341,12 +351,12 @@ def test_files_of_ours_that_services_read_are_there_and_stay_as_they_are() -> No
 def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alerts_names() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
     targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
-    assert targets == {
-        f"footfall-{name}": [f"{name}:{port}"] for name in ("api", "worker", "recommender") for port in LISTENS[name]
-    }
+    assert targets == {f"footfall-{name}": [f"{name}:{port}"] for name, port in METRICS_PORTS.items()}
+    assert all(port in LISTENS[name] for name, port in METRICS_PORTS.items())
     for service in ours().values():
         environment = service["environment"]
-        assert environment["FOOTFALL_WORKER_METRICS_HOST"] == "0.0.0.0"
+        assert environment["FOOTFALL_WORKER_METRICS_HOST"] == environment["FOOTFALL_GRPC_METRICS_HOST"] == "0.0.0.0"
+        assert environment["FOOTFALL_GRPC_METRICS_PORT"] == str(GRPC_METRICS_PORT)
         assert environment["FOOTFALL_WORKER_METRICS_PORT"] == str(METRICS_PORT)
 
 
@@ -469,7 +479,9 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
 
 
 def test_the_image_exposes_the_ports_of_its_processes() -> None:
-    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT} {METRICS_PORT}"
+    assert dict(instructions())["EXPOSE"] == " ".join(
+        str(port) for port in (API_PORT, RECOMMENDER_PORT, GRPC_PORT, METRICS_PORT, GRPC_METRICS_PORT)
+    )
 
 
 def test_the_image_has_the_library_that_the_rankers_wheel_does_not_bring() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from doors.bharatml.ask_health import serves
 from runtime.instance import Instance, read_instance
 from runtime.ports import free_port
 from tests.factories import body
@@ -27,6 +28,7 @@ class Up:
         self.output = data_dir.parent / "output"
         self.process: subprocess.Popen[bytes] | None = None
         self.recommender_port = free_port("127.0.0.1", 0)
+        self.grpc_port = free_port("127.0.0.1", 0)
 
     def start(self) -> Instance:
         port = str(free_port("127.0.0.1", 0))
@@ -34,6 +36,7 @@ class Up:
             "FOOTFALL_DATA_DIR": str(self.data_dir),
             "FOOTFALL_PORT": port,
             "FOOTFALL_RECOMMENDER_PORT": str(self.recommender_port),
+            "FOOTFALL_GRPC_PORT": str(self.grpc_port),
             "COLUMNS": "120",
         }
         command = [sys.executable, "-m", "runtime.cli", "up"]
@@ -85,13 +88,15 @@ def test_it_comes_up_counts_stops_whole_and_remembers(up: Up) -> None:
     instance = up.start()
     with urllib.request.urlopen(f"http://127.0.0.1:{up.recommender_port}/health/ready", timeout=30) as answer:
         assert answer.read() == b"ready"
+    assert instance.grpc_address == f"127.0.0.1:{up.grpc_port}"
+    assert serves(instance.grpc_address)
     accepted = _post(instance)
     receipt = _get(f"{instance.api_url}/batches/{accepted['batch_id']}?wait=30s")
     assert receipt["state"] == "done"
     assert instance.temporal_ui_url is not None
     assert _get(f"{instance.temporal_ui_url}/api/v1/namespaces/default/workflows/{accepted['batch_id']}")
     output = up.output.read_text()
-    for url in (instance.api_url, instance.docs_url, instance.temporal_ui_url):
+    for url in (instance.api_url, instance.docs_url, instance.temporal_ui_url, instance.grpc_address):
         assert url in output
     tree = up.tree()
     assert len(tree) > 4
@@ -104,7 +109,7 @@ def test_it_comes_up_counts_stops_whole_and_remembers(up: Up) -> None:
 
 def test_a_child_that_dies_is_started_again(up: Up) -> None:
     instance = up.start()
-    for name in ("worker", "api", "temporal", "postgres"):
+    for name in ("worker", "api", "grpc", "temporal", "postgres"):
         os.kill(instance.pids[name], signal.SIGKILL)
         instance = _with_another(up, name, instance.pids[name])
     deadline = time.monotonic() + 60

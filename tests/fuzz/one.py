@@ -4,7 +4,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["api", "domain", "intake"]):
+with atheris.instrument_imports(include=["api", "domain", "doors", "intake"]):
     from tests.fuzz.targets import TARGETS
 
 if __name__ == "__main__":

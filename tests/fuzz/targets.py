@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import msgspec
+from google.protobuf.message import DecodeError
 
 from api.bodies import Body
 from api.catalog import ITEMS, PROFILES
@@ -22,6 +23,8 @@ from domain.block import decode_block, encode_block, event_ids, time_span
 from domain.errors import CorruptBlockError
 from domain.interaction import decode_interactions, encode_interactions
 from domain.outcomes import touches_of
+from doors.bharatml import interaction_store_pb2 as pb
+from doors.bharatml.mapping import of_orders, tell_orders
 from intake.ledger import LedgerDays
 
 _NOW_US = 1_795_000_000_000_000
@@ -41,6 +44,21 @@ def interactions_body(data: bytes) -> None:
         touches_of(taken)
         for one in taken:
             assert decode_block(encode_block([one]), one.account_id) == [one]
+
+
+def bharatml_orders(data: bytes) -> None:
+    """Orders that are taken come back as they were; orders, as they have all that a click has."""
+    with suppress(Problem, DecodeError):
+        request = pb.PersistOrderDataRequest.FromString(data)
+        taken = of_orders(request.user_id, request.data, _NOW_US)
+        assert decode_interactions(encode_interactions(taken)) == taken
+        actions_of(taken)
+        touches_of(taken)
+        answer = pb.RetrieveOrderDataResponse()
+        tell_orders([decode_block(encode_block([one]), one.account_id)[0] for one in taken], answer.data.add)
+        for told, sent in zip(answer.data, request.data, strict=True):
+            for field in ("catalog_id", "product_id", "sub_order_num", "timestamp", "metadata"):
+                assert getattr(told, field) == getattr(sent, field), field
 
 
 def _other_body(body: Body) -> Callable[[bytes], None]:  # type: ignore[type-arg]
@@ -112,4 +130,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "block_as_stored": block_as_stored,
     "intake_row": intake_row,
     "cursor": cursor,
+    "bharatml_orders": bharatml_orders,
 }
