@@ -54,9 +54,16 @@ def _zstd_of_two_frames_without_sizes(plain: bytes) -> bytes:
 
 
 def _large_window(plain: bytes) -> bytes:
-    """As `zstd --ultra --long=23`: what RFC 9659 lets senders use at most."""
-    settings = zstandard.ZstdCompressionParameters(window_log=23, write_content_size=False)
-    return zstandard.ZstdCompressor(compression_params=settings).compress(plain)
+    """As `zstd --long=23`: what RFC 9659 lets senders use at most."""
+    return _zstd_with_window(23, plain)
+
+
+def _zstd_with_window(log: int, plain: bytes) -> bytes:
+    settings = zstandard.ZstdCompressionParameters(window_log=log)
+    packer = zstandard.ZstdCompressor(compression_params=settings).compressobj()
+    packed = packer.compress(plain) + packer.flush()
+    assert zstandard.get_frame_parameters(packed).window_size == 1 << log
+    return packed
 
 
 _WAYS: list[tuple[str, Callable[[bytes], bytes]]] = [
@@ -188,8 +195,7 @@ def _of_many_members(plain: bytes) -> bytes:
 
 
 def _larger_window(plain: bytes) -> bytes:
-    settings = zstandard.ZstdCompressionParameters(window_log=24, write_content_size=False)
-    return zstandard.ZstdCompressor(compression_params=settings).compress(plain)
+    return _zstd_with_window(24, plain)
 
 
 def _altered(packed: bytes) -> bytes:
