@@ -114,9 +114,9 @@ class Admission:
 
     def _room(self, scope: Scope) -> tuple[Room, int]:
         if scope["method"] not in _READS:
-            size, longest = declared_length(scope), self._longest.of(scope)
-            room = self.ndjson if is_ndjson(scope) else self.writes
-            return room, longest if size is None else min(size, longest)
+            size, lines = declared_length(scope), is_ndjson(scope)
+            longest = self._longest.ndjson if lines else self._longest.json
+            return self.ndjson if lines else self.writes, longest if size is None else min(size, longest)
         return (self.waits if b"wait=" in scope["query_string"] else self.reads), 0
 
 

@@ -25,7 +25,7 @@ from intake.ledger import LedgerDays, now_us
 from intake.log import NewInteraction
 
 _LONGEST_KEY = 255
-_STAMPED_AT_A_TURN = 500
+_STAMPED_AT_A_TURN = 1_000
 _TOLD = ("index", "line", "pointer", "reason")
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
@@ -99,7 +99,7 @@ def _stamped(parsed: Parsed[InteractionIn], shared: Stamp, days: LedgerDays) -> 
     events: list[NewInteraction] = []
     for at in range(0, len(parsed.valid), _STAMPED_AT_A_TURN):
         some = parsed.valid[at : at + _STAMPED_AT_A_TURN]
-        events.extend(stamp(one, index, shared, days) for index, one in some)
+        events += [stamp(one, index, shared, days) for index, one in some]
         if len(events) < len(parsed.valid):
             yield
     return events

@@ -235,7 +235,12 @@ class Settings(SecuritySettings):
         le=10_000,
         description="Least time in milliseconds between two batches of a busy process; a quiet one does not wait.",
     )
-    commit_max_events: int = Field(2_000, ge=1, le=10_000, description="Most interactions of one intake row.")
+    commit_max_events: int = Field(
+        2_000,
+        ge=1,
+        le=10_000,
+        description="Most interactions of one intake row; one request with more is a row by itself.",
+    )
     sweep_interval_s: float = Field(10.0, gt=0, description="Seconds between two looks of the sweeper.")
     sweep_after_s: float = Field(
         30.0,
