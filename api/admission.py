@@ -12,7 +12,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.limits import declared_length
+from api.limits import LongestBodies, declared_length, is_ndjson
 from api.problems import RETRY_AFTER_S, Problem, problem_response
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -38,9 +38,43 @@ class Room:
         self.bytes += size
         return True
 
+    def grow(self, size: int) -> bool:
+        """Whether one that is in may have so many bytes more."""
+        if self.requests > 1 and self.bytes + size > self.most_bytes:
+            return False
+        self.bytes += size
+        return True
+
     def leave(self, size: int) -> None:
         self.requests -= 1
         self.bytes -= size
+
+
+class _NoRoomError(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class Admitted:
+    """One request that was let in."""
+
+    room: Room
+    size: int
+    has_left: bool = False
+
+    def grow(self, size: int) -> None:
+        """Counts bytes that nobody declared: what comes of a compressed body. May be called before an answer begins;
+        what it raises has the request refused by `Admission`.
+        """
+        if not self.room.grow(size):
+            raise _NoRoomError
+        self.size += size
+
+    def leave(self) -> None:
+        """Twice is once."""
+        if not self.has_left:
+            self.has_left = True
+            self.room.leave(self.size)
 
 
 class Admission:
@@ -50,10 +84,13 @@ class Admission:
     connection that waits costs next to nothing.
     """
 
-    def __init__(self, app: ASGIApp, *, most_requests: int, most_bytes: int, longest_body: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, most_requests: int, most_bytes: int, most_ndjson_bytes: int, longest: LongestBodies
+    ) -> None:
         self._app = app
-        self._longest_body = longest_body
+        self._longest = longest
         self.writes = Room(most_requests, most_bytes)
+        self.ndjson = Room(most_requests, most_ndjson_bytes)
         self.reads = Room(most_requests, most_bytes)
         # They cost nothing but their connection until they are woken.
         self.waits = Room(_WAITS_FOR_EACH * most_requests, most_bytes)
@@ -66,15 +103,20 @@ class Admission:
         if not room.enter(size):
             await _refuse(scope, receive, send)
             return
+        admitted = scope["state"]["admitted"] = Admitted(room, size)
         try:
             await self._app(scope, receive, send)
+        except _NoRoomError:
+            admitted.leave()
+            await _refuse(scope, receive, send)
         finally:
-            room.leave(size)
+            admitted.leave()
 
     def _room(self, scope: Scope) -> tuple[Room, int]:
         if scope["method"] not in _READS:
-            size = declared_length(scope)
-            return self.writes, self._longest_body if size is None else min(size, self._longest_body)
+            size, lines = declared_length(scope), is_ndjson(scope)
+            longest = self._longest.ndjson if lines else self._longest.json
+            return self.ndjson if lines else self.writes, longest if size is None else min(size, longest)
         return (self.waits if b"wait=" in scope["query_string"] else self.reads), 0
 
 
@@ -82,7 +124,7 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     await asyncio.sleep(_HELD_S)
     problem = Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "More is under way than can be answered soon; nothing of this was read. Send it again later.",
+        "More is under way than can be answered soon; nothing of this was done. Send it again later.",
         headers={"Retry-After": str(RETRY_AFTER_S)},
         reason="overload",
     )

@@ -27,7 +27,7 @@ from api.admission import Admission
 from api.assignments import HEADER
 from api.hot_routes import Endpoint, HotRoutes
 from api.leaving import CloseWhenLeaving, Leaving
-from api.limits import BodyLimit
+from api.limits import BodyLimit, LongestBodies
 from api.parsing import INTERACTIONS
 from api.problems import add_problem_handlers
 from api.security.access import Access
@@ -69,9 +69,10 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[State]]
 class Bounds:
     """On what one process takes."""
 
-    body_bytes: int
+    longest_bodies: LongestBodies
     requests_at_once: int
     bytes_at_once: int
+    ndjson_bytes_at_once: int
 
 
 _CORS_METHODS = ("GET", "POST", "PUT", "DELETE")
@@ -91,12 +92,13 @@ def create_app(
         redirect_slashes=False,
     )
     app.add_middleware(HotRoutes, endpoints=_HOT)
-    app.add_middleware(BodyLimit, max_bytes=bounds.body_bytes)
+    app.add_middleware(BodyLimit, longest=bounds.longest_bodies)
     app.add_middleware(
         Admission,
         most_requests=bounds.requests_at_once,
         most_bytes=bounds.bytes_at_once,
-        longest_body=bounds.body_bytes,
+        most_ndjson_bytes=bounds.ndjson_bytes_at_once,
+        longest=bounds.longest_bodies,
     )
     # The last one added is asked first: nothing is read or looked up before it is known who asks.
     app.add_middleware(Access, rules=RouteRules(list(all_routes(app))))

@@ -3,16 +3,16 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from fastapi import Request
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from api.problems import Problem, fault, pointer
+from api.reading import ENCODED, JSON
 
 _M = TypeVar("_M", bound=BaseModel)
 _V = TypeVar("_V")
@@ -41,18 +41,21 @@ class Parsed(Generic[_V]):
     valid: list[tuple[int, _V]]
     faults: list[Fault]
     list_name: str | None
-    """Of the list that they came in; None where one came by itself."""
+    """Of the list that they came in; None where each came by itself."""
+    lines: Sequence[int] | None = None
+    """On which line each came, counted from 1; None where they did not come on lines."""
 
     @property
     def rejected(self) -> int:
         return len({one["index"] for one in self.faults})
 
     def turned(self, into: Callable[[_V], _W]) -> "Parsed[_W]":
-        return Parsed([(index, into(one)) for index, one in self.valid], self.faults, self.list_name)
+        return Parsed([(index, into(one)) for index, one in self.valid], self.faults, self.list_name, self.lines)
 
-    def pointer(self, index: int, *path: str | int) -> str:
-        """JSON pointer to a place in one of them."""
-        return pointer(path if self.list_name is None else [self.list_name, index, *path])
+    def fault(self, index: int, path: Sequence[str | int], reason: str) -> Fault:
+        """What is wrong at a place in one of them."""
+        where = pointer(path if self.list_name is None else [self.list_name, index, *path])
+        return fault(where, reason, index=index, line=None if self.lines is None else self.lines[index])
 
 
 class Body(Generic[_M]):
@@ -67,9 +70,9 @@ class Body(Generic[_M]):
     ) -> None:
         self.models = (one, many)
         self.name = name
-        self._one: TypeAdapter[_M] = TypeAdapter(one)
+        self.one: TypeAdapter[_M] = TypeAdapter(one)
         self._many: TypeAdapter[Any] = TypeAdapter(many)
-        self._oddities = oddities
+        self.oddities = oddities
         self._quoted = f'"{name}"'.encode()
         self._starts_as_many = re.compile(rb'\s*\{\s*"' + name.encode() + rb'"\s*:')
 
@@ -77,7 +80,8 @@ class Body(Generic[_M]):
     def openapi(self) -> dict[str, Any]:
         """The `requestBody` of the OpenAPI document."""
         either = [{"$ref": f"#/components/schemas/{model.__name__}"} for model in self.models]
-        return {"required": True, "content": {"application/json": {"schema": {"anyOf": either}}}}
+        content = {JSON: {"schema": {"anyOf": either}}}
+        return {"required": True, "content": content, "description": ENCODED}
 
     def parse(self, body: bytes, now_us: int) -> Parsed[_M]:
         """All objects of a body, or what is wrong with which. `now_us` in microseconds since the Unix epoch.
@@ -91,7 +95,7 @@ class Body(Generic[_M]):
             if many:
                 sent: list[tuple[int, _M]] = list(enumerate(getattr(self._many.validate_json(body), self.name)))
             else:
-                sent = [(0, self._one.validate_json(body))]
+                sent = [(0, self.one.validate_json(body))]
         except ValidationError as error:
             sent, faults = self._valid_ones(body, error, many=many)
             return self._checked(sent, faults, Look(now_us, for_nul=True), many=many)
@@ -126,14 +130,14 @@ class Body(Generic[_M]):
         bad = {one["index"] for one in faults}
         sent = from_json(body)[self.name] if many else []
         good = [(index, one) for index, one in enumerate(sent) if index not in bad]
-        return [(index, self._one.validate_json(to_json(one))) for index, one in good], faults
+        return [(index, self.one.validate_json(to_json(one))) for index, one in good], faults
 
     def _checked(self, sent: list[tuple[int, _M]], faults: list[Fault], look: Look, *, many: bool) -> Parsed[_M]:
         parsed: Parsed[_M] = Parsed([], faults, self.name if many else None)
         for index, one in sent:
-            found = list(self._oddities(one, look))
+            found = list(self.oddities(one, look))
             if found:
-                faults.extend(fault(parsed.pointer(index, *path), reason, index=index) for path, reason in found)
+                faults.extend(parsed.fault(index, path, reason) for path, reason in found)
             else:
                 parsed.valid.append((index, one))
         faults.sort(key=lambda one: one["index"])
@@ -159,33 +163,36 @@ def odd_values(value: Any, path: Path) -> Iterator[Oddity]:
                 yield from odd_values(inner, [*path, place])
 
 
-def check_media_type(request: Request) -> None:
-    """Raises Problem: 415. Nothing is unpacked here, so no small body becomes a large one."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
-    sent = request.headers.get("content-type", "")
-    media_type = sent.partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        said = f"not {media_type}" if media_type else "and there is no Content-Type"
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"The body must be application/json, {said}.")
-
-
 def unprocessable(faults: list[Fault]) -> Problem:
     """The 422 of a request with faults."""
-    detail = "; ".join(f"{one['pointer']}: {one['reason']}" for one in faults[:3])
+    detail = "; ".join(f"{_place(one)}: {one['reason']}" for one in faults[:3])
     if len(faults) > 3:  # noqa: PLR2004
         detail += f"; and {len(faults) - 3} more"
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=faults)
 
 
+def _place(one: Fault) -> str:
+    return f"line {one['line']}: {one['pointer']}" if "line" in one else one["pointer"]
+
+
 def _not_json(body: bytes, reason: str) -> Problem:
-    """400, or 422 where it is JSON all the same, with a lone surrogate in a string (RFC 8259, section 8.2)."""
-    try:
-        whole = json.loads(body)
-    except (ValueError, RecursionError):
+    found = odd_json(body, reason)
+    if found is None:
         return Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {reason}", reason="not_json")
-    faults = [fault(pointer(path), "lone surrogates are not accepted") for path in _lone_surrogates(whole, [])]
-    return unprocessable(faults or [fault("#", reason)])
+    return unprocessable([fault(pointer(path), odd) for path, odd in found])
+
+
+def odd_json(text: bytes, reason: str) -> list[Oddity] | None:
+    """What is wrong in JSON that the validator could not read for this reason; None where it is no JSON.
+
+    It is JSON all the same with a lone surrogate in a string (RFC 8259, section 8.2).
+    """
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found: list[Oddity] = [(path, "lone surrogates are not accepted") for path in _lone_surrogates(whole, [])]
+    return found or [([], reason)]
 
 
 def _lone_surrogates(value: Any, path: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
-from api.bodies import Body, Look, Oddity, check_media_type, odd_values, unprocessable
+from api.bodies import Body, Look, Oddity, odd_values, unprocessable
 from api.catalog_schemas import (
     MAX_CATEGORY,
     MOST_AT_ONCE,
@@ -27,6 +27,7 @@ from api.cursors import read_cursor, write_cursor
 from api.parsing import AHEAD, MOST_AHEAD_US
 from api.paths import know_text_in_paths
 from api.problems import Problem, fault, pointer
+from api.reading import JSON, media_type, read_body
 from api.responses import json_response, problems
 from api.schemas import MAX_ID
 from api.services import Services
@@ -166,8 +167,8 @@ async def _sent(request: Request, body: Body[_M], id_name: str) -> list[_M]:
         Problem: anything is wrong with any of it.
 
     """
-    check_media_type(request)
-    parsed = body.parse(await request.body(), now_us())
+    media_type(request, JSON)
+    parsed = body.parse(await read_body(request), now_us())
     if parsed.faults:
         raise unprocessable(parsed.faults)
     sent = [one for _, one in parsed.valid]

@@ -1,5 +1,6 @@
 """The request size cap, before anything is parsed."""
 
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -7,24 +8,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import Problem, problem_response
 
+NDJSON = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class LongestBodies:
+    """In bytes, as they come and, where they are compressed, as they are unpacked."""
+
+    json: int
+    ndjson: int
+
+    def of(self, scope: Scope) -> int:
+        return self.ndjson if is_ndjson(scope) else self.json
+
 
 class _TooLargeError(Exception):
     pass
 
 
 class BodyLimit:
-    """Answers 413 to a body over `max_bytes`: at once where Content-Length says so, else as it comes in."""
+    """Answers 413 to a body over the longest: at once where Content-Length says so, else as it comes in."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, longest: LongestBodies) -> None:
         self._app = app
-        self._max_bytes = max_bytes
+        self._longest = longest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        if (declared_length(scope) or 0) > self._max_bytes:
-            await self._refuse(scope, receive, send)
+        longest = scope["state"]["longest_body"] = self._longest.of(scope)
+        if (declared_length(scope) or 0) > longest:
+            await _refuse(longest, scope, receive, send)
             return
         received, started = 0, False
 
@@ -32,7 +47,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
+            if received > longest:
                 raise _TooLargeError
             return message
 
@@ -48,15 +63,25 @@ class BodyLimit:
         except _TooLargeError:
             if started:
                 raise
-            await self._refuse(scope, receive, send)
+            await _refuse(longest, scope, receive, send)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The server reads on and throws away what still comes: a cut connection would hide the answer."""
-        problem = Problem(
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"The body is over {self._max_bytes} bytes; send fewer at once.",
-        )
-        await problem_response(Request(scope), problem)(scope, receive, send)
+
+async def _refuse(longest: int, scope: Scope, receive: Receive, send: Send) -> None:
+    """The server reads on and throws away what still comes: a cut connection would hide the answer."""
+    problem = Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        f"The body is over {longest} bytes; send fewer at once.",
+    )
+    await problem_response(Request(scope), problem)(scope, receive, send)
+
+
+def is_ndjson(scope: Scope) -> bool:
+    """Whether it says that its body is lines of JSON."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            media_type: bytes = value.partition(b";")[0].strip().lower()
+            return media_type == NDJSON.encode()
+    return False
 
 
 def declared_length(scope: Scope) -> int | None:

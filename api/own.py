@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Protocol, TypeVar
 
 from api.bodies import Parsed
-from api.problems import Problem, fault
+from api.problems import Problem
 
 
 class _OfAccount(Protocol):
@@ -26,7 +26,7 @@ def claimed(parsed: Parsed[_M], account_id: str) -> Parsed[_M]:
         if one.account_id is None:
             one.account_id = account_id
         elif one.account_id != account_id:
-            foreign.append(fault(parsed.pointer(index, "account_id"), "not the token's account", index=index))
+            foreign.append(parsed.fault(index, ["account_id"], "not the token's account"))
     if foreign:
         detail = f"The token is of account {account_id!r}, and writes for no other."
         raise Problem(HTTPStatus.FORBIDDEN, detail, errors=foreign, reason="foreign_account")

@@ -29,6 +29,7 @@ class Fault(BaseModel):
     reason: str
     place: Place = Field("body", alias="in")
     index: int | None = Field(None, description="Which of those sent, counted from 0.")
+    line: int | None = Field(None, description="On which line of an NDJSON body, counted from 1.")
 
 
 class ProblemBody(BaseModel):
@@ -62,11 +63,15 @@ class Problem(Exception):  # noqa: N818  (RFC 9457's own word)
         self.reason = reason or status.phrase.lower().replace(" ", "_")
 
 
-def fault(pointer: str, reason: str, *, place: Place = "body", index: int | None = None) -> dict[str, Any]:
+def fault(
+    pointer: str, reason: str, *, place: Place = "body", index: int | None = None, line: int | None = None
+) -> dict[str, Any]:
     """One entry of a problem's `errors`."""
     found: dict[str, Any] = {"pointer": pointer, "reason": reason, "in": place}
     if index is not None:
         found["index"] = index
+    if line is not None:
+        found["line"] = line
     return found
 
 

@@ -7,22 +7,26 @@ from typing import Any
 import msgspec
 from fastapi import Request, Response
 
-from api.bodies import Parsed, check_media_type, unprocessable
+from api.bodies import Parsed, unprocessable
 from api.problems import RETRY_AFTER_S, Problem, invalid
+from api.reading import JSON, NDJSON, media_type, read_body
 from api.responses import problems
 from api.schemas import AcceptedOut, InteractionIn
 from api.services import Services
 from api.sharding import check_shard
 from api.stamping import LONGEST_USER_AGENT, Stamp, stamp
+from api.turns import Turns, in_turns
 from domain.access import Caller
 from domain.errors import FootfallError
 from domain.ids import id_text
 from intake.commit import Accepted
 from intake.entrance import BacklogFullError
-from intake.ledger import now_us
+from intake.ledger import LedgerDays, now_us
 from intake.log import NewInteraction
 
 _LONGEST_KEY = 255
+_STAMPED_AT_A_TURN = 1_000
+_TOLD = ("index", "line", "pointer", "reason")
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 
 PARAMETERS = [
@@ -54,20 +58,26 @@ ReadOwn = Callable[[bytes, int, str], Parsed[InteractionIn]]
 """The same for an account that asks for itself, by its id."""
 
 
-async def record(request: Request, read: Read, read_own: ReadOwn) -> Response:
-    """Commits the interactions of a request and answers 202.
+ReadLines = Callable[[bytes, int, str | None], Turns[Parsed[InteractionIn]]]
+"""The same of NDJSON, with the account's id where it is an account that asks."""
+
+
+async def record(request: Request, read: Read, read_own: ReadOwn, read_lines: ReadLines | None = None) -> Response:
+    """Commits the interactions of a request and answers 202. NDJSON is taken where it can be read.
 
     Raises:
         Problem: none of them was recorded; or, with status 503, it is not known.
 
     """
     services: Services = request.state.services
-    check_media_type(request)
+    sent_as = media_type(request, JSON) if read_lines is None else media_type(request, JSON, NDJSON)
     partial = _partial(request)
     shared = _stamp(request)
     caller: Caller = request.state.caller
-    body = await request.body()
-    if caller.account_id is None:
+    body = await read_body(request)
+    if read_lines is not None and sent_as == NDJSON:
+        parsed = await in_turns(read_lines(body, shared.now_us, caller.account_id))
+    elif caller.account_id is None:
         parsed = read(body, shared.now_us)
     else:
         parsed = read_own(body, shared.now_us, caller.account_id)
@@ -76,13 +86,23 @@ async def record(request: Request, read: Read, read_own: ReadOwn) -> Response:
     check_shard(services.shard, (one.account_id for _, one in parsed.valid))
     if services.gate.rates is not None:
         services.gate.rates.count_interactions(caller, len(parsed.valid))
-    events = [stamp(one, index, shared, services.ledger_days) for index, one in parsed.valid]
+    events = await in_turns(_stamped(parsed, shared, services.ledger_days))
     accepted = await _commit(services, events)
     return Response(
         _answer(accepted, events, parsed if partial else None),
         HTTPStatus.ACCEPTED,
         media_type="application/json",
     )
+
+
+def _stamped(parsed: Parsed[InteractionIn], shared: Stamp, days: LedgerDays) -> Turns[list[NewInteraction]]:
+    events: list[NewInteraction] = []
+    for at in range(0, len(parsed.valid), _STAMPED_AT_A_TURN):
+        some = parsed.valid[at : at + _STAMPED_AT_A_TURN]
+        events += [stamp(one, index, shared, days) for index, one in some]
+        if len(events) < len(parsed.valid):
+            yield
+    return events
 
 
 async def _commit(services: Services, events: list[NewInteraction]) -> Accepted:
@@ -114,7 +134,7 @@ def _answer(accepted: Accepted, events: list[NewInteraction], partial: Parsed[In
     }
     if partial is not None:
         body["rejected"] = partial.rejected
-        body["errors"] = [{key: one[key] for key in ("index", "pointer", "reason")} for one in partial.faults]
+        body["errors"] = [{key: one[key] for key in _TOLD if key in one} for one in partial.faults]
     return msgspec.json.encode(body)
 
 

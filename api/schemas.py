@@ -14,14 +14,17 @@ from pydantic import (
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 from typing_extensions import TypedDict
 
+from api.event_names import event_type_of
 from domain.currency import CURRENCIES
+from domain.event_names import EVENT_TYPE_PATTERN, MAX_EVENT_TYPE
 from domain.interaction import RefType
 from domain.recommendations import Context, Rung
 
 MAX_INTERACTIONS = 1_000
+MAX_LINES = 10_000
 MAX_METADATA_BYTES = 4_096
 MAX_HISTORY = 2_000
 MAX_ID = 128
@@ -31,7 +34,11 @@ _MOST_PRICE = sys.float_info.max  # JSON has integers that are too large for any
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID)]
-EventType = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z][a-z0-9_]*$")]
+EventType = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_EVENT_TYPE, pattern=EVENT_TYPE_PATTERN),
+    BeforeValidator(event_type_of),
+]
 
 
 def known_currency(code: str) -> str:
@@ -117,6 +124,7 @@ class OwnInteractionsIn(BaseModel):
 
 class RejectedOut(BaseModel):
     index: int
+    line: int | None = Field(None, description="Of an NDJSON body, counted from 1.")
     pointer: str
     reason: str
 

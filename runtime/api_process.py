@@ -20,8 +20,10 @@ from starlette.types import ASGIApp
 from api.app import Bounds, create_app
 from api.assignments import Assignments, Exposures
 from api.leaving import Leaving
+from api.limits import LongestBodies
 from api.services import Services, State
 from api.shared_reads import SharedReads
+from domain.event_names import load_event_names
 from intake.carrier import start_erasure
 from intake.erasures import Erasures
 from intake.export import Exporter
@@ -71,6 +73,7 @@ def run(settings: Settings) -> None:
     set_up_logging(settings.log_level, settings.log_format)
     allow_open_files()
     load_rules(settings.rules_file)  # what is wrong in it ends us here, in a sentence
+    load_event_names(settings.event_names, settings.event_names_file)  # likewise
     asyncio.run(insist_on_keys(settings))
     if settings.api_processes == 1:
         config = uvicorn.Config(_app(settings, None), **_serving(settings))
@@ -113,7 +116,12 @@ def _app(settings: Settings, shared: Path | None) -> ASGIApp:
     app = create_app(
         lifespan,
         version=version("footfall"),
-        bounds=Bounds(settings.max_body_bytes, settings.requests_at_once, settings.bytes_at_once),
+        bounds=Bounds(
+            LongestBodies(settings.max_body_bytes, settings.max_ndjson_bytes),
+            settings.requests_at_once,
+            settings.bytes_at_once,
+            settings.ndjson_bytes_at_once,
+        ),
         leaving=leaving,
         cors_origins=settings.cors_origins,
     )
@@ -144,7 +152,10 @@ def _serving(settings: Settings) -> dict[str, Any]:
 
 def _bounds(settings: Settings) -> RequestBounds:
     return RequestBounds(
-        settings.max_header_bytes, settings.max_body_bytes, settings.header_timeout_s, settings.request_timeout_s
+        settings.max_header_bytes,
+        max(settings.max_body_bytes, settings.max_ndjson_bytes),
+        settings.header_timeout_s,
+        settings.request_timeout_s,
     )
 
 

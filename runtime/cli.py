@@ -51,12 +51,14 @@ def _options(
 @app.command()
 def up() -> None:
     """Run everything on this machine: PostgreSQL, Temporal with its UI, worker and API, until Ctrl-C."""
+    from domain.event_names import load_event_names  # noqa: PLC0415
     from runtime.logs import set_up_logging  # noqa: PLC0415  (each command loads what it needs)
     from runtime.rules import load_rules  # noqa: PLC0415
     from runtime.up import Stack  # noqa: PLC0415
 
     settings = read_settings()
     load_rules(settings.rules_file)
+    load_event_names(settings.event_names, settings.event_names_file)
     set_up_logging("warning")
     Stack(settings, console).run()
 

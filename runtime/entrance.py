@@ -10,7 +10,9 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from activities import FAN_OUTS
+from api.event_names import know_event_names
 from domain.errors import FootfallError, TransientError
+from domain.event_names import load_event_names
 from intake.backlog import Backlog
 from intake.carrier import Carrier
 from intake.commit import GroupCommit
@@ -60,7 +62,12 @@ class OpenEntrance:
 async def open_entrance(settings: Settings, name: str, tracing: Tracing) -> AsyncIterator[OpenEntrance]:
     """`name` is the process's, for PostgreSQL's list of connections. What was submitted when this is closed gets its
     answer, and its batches their start, as far as that can be had within seconds.
+
+    Raises:
+        InvalidInputError: the names of event types are wrong in the settings.
+
     """
+    know_event_names(load_event_names(settings.event_names, settings.event_names_file))
     async with AsyncExitStack() as stack:
         commits = await stack.enter_async_context(open_pool(settings, f"{name} commits", _COMMIT_CONNECTIONS))
         reads = await stack.enter_async_context(open_pool(settings, f"{name} reads"))

@@ -55,6 +55,12 @@ class SecuritySettings(BaseSettings):
         (), description="Comma-separated origins whose pages may ask from a browser; none by default."
     )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body in bytes; 413 beyond.")
+    max_ndjson_bytes: int = Field(
+        8 * 1024 * 1024,
+        ge=1024,
+        description="The same of lines of JSON (application/x-ndjson). Both hold for a body as it comes, and "
+        "for what is unpacked of it.",
+    )
     requests_at_once: int = Field(
         1_000,
         ge=1,
@@ -64,6 +70,11 @@ class SecuritySettings(BaseSettings):
         2 * 1024 * 1024,
         ge=1024,
         description="Bytes of the bodies of these; 503 beyond. Long bodies take long: this bounds the wait.",
+    )
+    ndjson_bytes_at_once: int = Field(
+        16 * 1024 * 1024,
+        ge=1024,
+        description="The same of lines of JSON, which have room of their own.",
     )
     max_header_bytes: int = Field(
         16 * 1024, ge=1024, description="Largest request line and headers together, in bytes; 431 beyond."

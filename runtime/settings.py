@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from domain.event_names import NameSet
 from domain.shard import Shard
 from runtime.security_settings import SecuritySettings
 
@@ -205,6 +206,14 @@ class Settings(SecuritySettings):
         None,
         description="TOML file with the event types' weights and counters, in place of the one that ships.",
     )
+    event_names: Annotated[tuple[NameSet, ...], NoDecode] = Field(
+        (),
+        description="Comma-separated sets of other tools' names that are recorded as event types: ga4, segment.",
+    )
+    event_names_file: Path | None = Field(
+        None,
+        description='TOML file with names of the shop\'s own, `"Product Seen" = "view"`, or `view_item = false`.',
+    )
     dedup_window_days: int = Field(
         7,
         ge=1,
@@ -237,7 +246,12 @@ class Settings(SecuritySettings):
         le=10_000,
         description="Least time in milliseconds between two batches of a busy process; a quiet one does not wait.",
     )
-    commit_max_events: int = Field(2_000, ge=1, le=10_000, description="Most interactions of one intake row.")
+    commit_max_events: int = Field(
+        2_000,
+        ge=1,
+        le=10_000,
+        description="Most interactions of one intake row; one request with more is a row by itself.",
+    )
     sweep_interval_s: float = Field(10.0, gt=0, description="Seconds between two looks of the sweeper.")
     sweep_after_s: float = Field(
         30.0,
@@ -265,7 +279,7 @@ class Settings(SecuritySettings):
     log_format: Literal["text", "json"] = Field("text", description="Log lines as text, or as one JSON object each.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line shown.")
 
-    @field_validator("trusted_proxies", "scylla_contact_points", "cors_origins", mode="before")
+    @field_validator("trusted_proxies", "scylla_contact_points", "cors_origins", "event_names", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 
 from api.app import Bounds, all_routes, create_app
 from api.leaving import Leaving
+from api.limits import LongestBodies
 from api.security.rules import TABLE, RouteRules
 
 LEGACY = "/api/v1/analytic"
@@ -16,7 +17,9 @@ def app() -> FastAPI:
     def nothing(_app: FastAPI) -> Any:
         return contextlib.nullcontext({})
 
-    return create_app(nothing, version="0", bounds=Bounds(1024, 1, 1024), leaving=Leaving())
+    return create_app(
+        nothing, version="0", bounds=Bounds(LongestBodies(1024, 1024), 1, 1024, 1024), leaving=Leaving()
+    )
 
 
 def test_every_route_is_in_the_table() -> None:

@@ -89,6 +89,24 @@ async def test_what_an_account_sends_is_its_own(http: httpx.AsyncClient, issuer:
     await eventually(all_there)
 
 
+async def test_so_is_what_it_sends_as_lines(http: httpx.AsyncClient, issuer: Issuer) -> None:
+    account = f"own-{uuid4()}"
+    headers = bearer(issuer.token(account, "rsa")) | {"content-type": "application/x-ndjson"}
+    own = [without_account(), body(account_id=account)]
+    content = b"\n\n".join(json.dumps(one).encode() for one in [*own, body(account_id="somebody else")])
+    refused = await http.post("/interaction", content=content, headers=headers)
+    assert refused.status_code == 403
+    (error,) = refused.json()["errors"]
+    assert (error["line"], error["index"], error["pointer"]) == (5, 2, "#/account_id")
+    content = b"\n".join(json.dumps(one).encode() for one in own)
+    assert (await http.post("/interaction", content=content, headers=headers)).json()["accepted"] == 2
+
+    async def recorded() -> None:
+        assert len((await http.get(f"/interactions/{account}", headers=headers)).json()["items"]) == 2
+
+    await eventually(recorded)
+
+
 @pytest.mark.parametrize("path", ["/interaction", "/api/v1/analytic/interaction"])
 async def test_it_writes_for_no_other(http: httpx.AsyncClient, issuer: Issuer, path: str) -> None:
     headers = bearer(issuer.token("alice", "rsa"))

@@ -11,13 +11,17 @@ from contextlib import suppress
 import msgspec
 from google.protobuf.message import DecodeError
 
-from api.bodies import Body
+from api.bodies import Body, Parsed
 from api.catalog import ITEMS, PROFILES
 from api.cursors import read_cursor, write_cursor
+from api.encodings import unpacked
 from api.feedback import FEEDBACK
+from api.interaction import LINES
 from api.parsing import INTERACTIONS
 from api.problems import Problem
+from api.schemas import InteractionIn
 from api.stamping import Stamp, stamp
+from api.turns import at_once
 from domain.actions import actions_of
 from domain.block import decode_block, encode_block, event_ids, time_span
 from domain.errors import CorruptBlockError
@@ -31,19 +35,34 @@ _NOW_US = 1_795_000_000_000_000
 _DAYS = LedgerDays(7)
 _STAMP = Stamp(_NOW_US, "key", "agent", "127.0.0.1")
 _ACCOUNT = "alice"
+_LONGEST = 100_000
 
 
 def interactions_body(data: bytes) -> None:
     """What POST /interaction takes can be kept, read back equal, and read by every fan-out."""
     with suppress(Problem):
-        taken = [
-            stamp(one, index, _STAMP, _DAYS).interaction for index, one in INTERACTIONS.parse(data, _NOW_US).valid
-        ]
-        assert decode_interactions(encode_interactions(taken)) == taken
-        actions_of(taken)
-        touches_of(taken)
-        for one in taken:
-            assert decode_block(encode_block([one]), one.account_id) == [one]
+        _keep(INTERACTIONS.parse(data, _NOW_US))
+
+
+def interactions_lines(data: bytes) -> None:
+    """Likewise as NDJSON; each line that is taken is one that is taken by itself."""
+    with suppress(Problem):
+        parsed = at_once(LINES.parse(data, _NOW_US))
+        _keep(parsed)
+        assert parsed.lines is not None
+        assert len(parsed.valid) + parsed.rejected == len(parsed.lines)
+        lines = data.split(b"\n")
+        for index, one in parsed.valid:
+            assert INTERACTIONS.parse(lines[parsed.lines[index] - 1], _NOW_US).valid == [(0, one)]
+
+
+def _keep(parsed: Parsed[InteractionIn]) -> None:
+    taken = [stamp(one, index, _STAMP, _DAYS).interaction for index, one in parsed.valid]
+    assert decode_interactions(encode_interactions(taken)) == taken
+    actions_of(taken)
+    touches_of(taken)
+    for one in taken:
+        assert decode_block(encode_block([one]), one.account_id) == [one]
 
 
 def bharatml_orders(data: bytes) -> None:
@@ -65,6 +84,19 @@ def _other_body(body: Body) -> Callable[[bytes], None]:  # type: ignore[type-arg
     def target(data: bytes) -> None:
         with suppress(Problem):
             body.parse(data, _NOW_US)
+
+    return target
+
+
+def _packed(coding: str) -> Callable[[bytes], None]:
+    """What is unpacked is bounded, and counted as it grows."""
+
+    def target(data: bytes) -> None:
+        told: list[int] = []
+        with suppress(Problem):
+            found = at_once(unpacked(coding, data, _LONGEST, told.append))
+            assert len(found) == sum(told)
+        assert sum(told) <= _LONGEST
 
     return target
 
@@ -122,6 +154,9 @@ def cursor(data: bytes) -> None:
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "interactions_body": interactions_body,
+    "interactions_lines": interactions_lines,
+    "gzip": _packed("gzip"),
+    "zstd": _packed("zstd"),
     "feedback_body": _other_body(FEEDBACK),
     "items_body": _other_body(ITEMS),
     "profiles_body": _other_body(PROFILES),
