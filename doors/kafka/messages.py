@@ -74,7 +74,8 @@ def read_message(
 
 
 def _filed(one: Drawn, now_us: int, days: LedgerDays) -> NewInteraction:
-    return days.file(one.interaction, now_us)
+    file = days.file_sent if one.own_id and not one.own_time else days.file
+    return file(one.interaction, now_us)
 
 
 def read_interactions(value: bytes, place: Place, now_us: int) -> Contents:
