@@ -140,25 +140,9 @@ def test_an_order_is_a_purchase_of_each_product() -> None:
     )
 
 
-_KEYS = [
-    "data",
-    "payload",
-    "meta",
-    "user_id",
-    "catalog_id",
-    "product_id",
-    "order_splits",
-    "order_details",
-    "catalog_details",
-    "clicked_at",
-    "timestamp",
-    "metadata",
-    "interactions",
-    "account_id",
-    "event_type",
-    "ref_type",
-    "ref_id",
-]
+_CLICKS = ["data", "payload", "meta", "user_id", "catalog_id", "product_id", "clicked_at", "timestamp", "metadata"]
+_ORDERS = ["order_splits", "order_details", "catalog_details"]
+_KEYS = [*_CLICKS, *_ORDERS, "interactions", *body()]
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from([1, "u", SENT_MS]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=6),
