@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from api import health
 from domain.access import SCOPES
-from runtime import api_process, grpc_process, recommender_process, worker_process
+from runtime import api_process, consume_process, grpc_process, recommender_process, worker_process
 from runtime.cli import app
 from runtime.ports import is_loopback
 from runtime.settings import Settings
@@ -34,6 +34,7 @@ METRICS_PORT = Settings.model_fields["worker_metrics_port"].default
 GRPC_PORT = Settings.model_fields["grpc_port"].default
 GRPC_METRICS_PORT = Settings.model_fields["grpc_metrics_port"].default
 METRICS_PORTS = {"api": API_PORT, "grpc": GRPC_METRICS_PORT, "worker": METRICS_PORT, "recommender": RECOMMENDER_PORT}
+CONSUMER_METRICS_PORT = Settings.model_fields["consumer_metrics_port"].default
 
 # What the servers' images listen on cannot be read anywhere here.
 LISTENS = {
@@ -45,6 +46,8 @@ LISTENS = {
     "grpc": {GRPC_PORT, GRPC_METRICS_PORT},
     "recommender": {RECOMMENDER_PORT},
     "worker": {METRICS_PORT},
+    "consume": {CONSUMER_METRICS_PORT},
+    "kafka": {9092, 9093},
     "prometheus": {9090},
     "grafana": {3000},
 }
@@ -104,6 +107,9 @@ def addresses() -> Iterator[tuple[str, str, int]]:
             yield name, host, int(port)
         for host in filter(None, environment.get("SCYLLA_CONTACT_POINTS", "").split(",")):
             yield name, host, int(environment["SCYLLA_PORT"])
+        if name == "consume":
+            host, _, port = environment["FOOTFALL_KAFKA_BOOTSTRAP"].rpartition(":")
+            yield name, host, int(port)
         if host := environment.get("POSTGRES_SEEDS", ""):
             yield name, host, int(environment["DB_PORT"])
 
@@ -154,6 +160,7 @@ def test_the_services_of_the_design_are_there() -> None:
         *("scylladb", "postgres", "redis", "temporal", "temporal-ui"),
         *("migrate", "api", "grpc", "worker", "recommender"),
         *("prometheus", "grafana"),
+        *("consume", "kafka"),
     }
 
 
@@ -329,6 +336,7 @@ def test_processes_may_finish_before_they_are_killed() -> None:
         + grpc_process._SHUTDOWN_S
         + grpc_process._END_S
     )
+    bounds["consume"] = consume_process._END_S
     bounds["recommender"] = float(recommender_process._SHUTDOWN_S)
     for name, bound_s in bounds.items():
         assert seconds(services()[name]["stop_grace_period"]) > bound_s, name
@@ -350,7 +358,10 @@ def test_files_of_ours_that_services_read_are_there_and_stay_as_they_are() -> No
 
 def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alerts_names() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    (of_consumers,) = jobs.pop("footfall-consume")["dns_sd_configs"]  # they are not always there
+    assert of_consumers == {"names": ["consume"], "type": "A", "port": CONSUMER_METRICS_PORT}
+    targets = {name: job["static_configs"][0]["targets"] for name, job in jobs.items()}
     assert targets == {f"footfall-{name}": [f"{name}:{port}"] for name, port in METRICS_PORTS.items()}
     assert all(port in LISTENS[name] for name, port in METRICS_PORTS.items())
     for service in ours().values():
@@ -358,6 +369,16 @@ def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alert
         assert environment["FOOTFALL_WORKER_METRICS_HOST"] == environment["FOOTFALL_GRPC_METRICS_HOST"] == "0.0.0.0"
         assert environment["FOOTFALL_GRPC_METRICS_PORT"] == str(GRPC_METRICS_PORT)
         assert environment["FOOTFALL_WORKER_METRICS_PORT"] == str(METRICS_PORT)
+        assert environment["FOOTFALL_CONSUMER_METRICS_HOST"] == "0.0.0.0"
+        assert environment["FOOTFALL_CONSUMER_METRICS_PORT"] == str(CONSUMER_METRICS_PORT)
+
+
+def test_the_consumer_and_its_broker_are_started_for_who_asks_for_them() -> None:
+    for name in ("consume", "kafka"):
+        assert services()[name]["profiles"] == ["kafka"], name
+    listens = {urlsplit(one).port for one in services()["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")}
+    assert listens == LISTENS["kafka"]
+    assert services()["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
 
 
 def test_prometheus_and_grafana_are_started_for_who_asks_for_them() -> None:
@@ -375,6 +396,7 @@ def test_what_keeps_data_has_its_volume_where_its_image_keeps_data() -> None:
     assert targets["postgres"] == ["/var/lib/postgresql"]
     assert targets["scylladb"] == ["/var/lib/scylla"]
     assert targets["redis"] == ["/data"]
+    assert targets["kafka"] == [services()["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
 
 
 def test_who_trains_models_and_who_loads_them_share_a_folder_that_our_user_may_write() -> None:
@@ -480,7 +502,8 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
 
 def test_the_image_exposes_the_ports_of_its_processes() -> None:
     assert dict(instructions())["EXPOSE"] == " ".join(
-        str(port) for port in (API_PORT, RECOMMENDER_PORT, GRPC_PORT, METRICS_PORT, GRPC_METRICS_PORT)
+        str(port)
+        for port in (API_PORT, RECOMMENDER_PORT, GRPC_PORT, METRICS_PORT, GRPC_METRICS_PORT, CONSUMER_METRICS_PORT)
     )
 
 

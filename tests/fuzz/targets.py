@@ -29,6 +29,8 @@ from domain.interaction import decode_interactions, encode_interactions
 from domain.outcomes import touches_of
 from doors.bharatml import interaction_store_pb2 as pb
 from doors.bharatml.mapping import of_orders, tell_orders
+from doors.kafka.clicks import read_click, read_order
+from doors.kafka.messages import Place, read_interactions
 from intake.ledger import LedgerDays
 
 _NOW_US = 1_795_000_000_000_000
@@ -78,6 +80,19 @@ def bharatml_orders(data: bytes) -> None:
         for told, sent in zip(answer.data, request.data, strict=True):
             for field in ("catalog_id", "product_id", "sub_order_num", "timestamp", "metadata"):
                 assert getattr(told, field) == getattr(sent, field), field
+
+
+def kafka_message(data: bytes) -> None:
+    """Whatever the format, a message is taken or named, in the end both; what is taken can be kept."""
+    for read in (read_interactions, read_click, read_order):
+        contents = read(data, Place("topic", 0, 1, _NOW_US // 1_000), _NOW_US)
+        assert contents.valid or contents.faults
+        taken = [one.interaction for one in contents.valid]
+        assert decode_interactions(encode_interactions(taken)) == taken
+        actions_of(taken)
+        touches_of(taken)
+        for one in taken:
+            assert decode_block(encode_block([one]), one.account_id) == [one]
 
 
 def _other_body(body: Body) -> Callable[[bytes], None]:  # type: ignore[type-arg]
@@ -166,4 +181,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "intake_row": intake_row,
     "cursor": cursor,
     "bharatml_orders": bharatml_orders,
+    "kafka_message": kafka_message,
 }
