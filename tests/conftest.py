@@ -25,6 +25,7 @@ from intake.ledger import LedgerPartitions
 from migrations.cql_runner import migrate_cql
 from migrations.runner import migrate_postgres
 from runtime.connections import register_search_attributes
+from runtime.kafka.server import KafkaServer
 from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
 from runtime.temporal_binary import find_temporal
@@ -36,6 +37,7 @@ from store.redis import open_redis
 from store.signals_postgres import PostgresSignalStore
 from tests.cql import cql_server, in_keyspace
 from tests.factories import now_us
+from tests.kafka_server import kafka_server
 from tests.redis_server import redis_server
 from tests.s3_server import S3Server, s3_server
 from tests.stack import Stack
@@ -174,6 +176,13 @@ def redis_url(servers_dir: Path) -> Iterator[str]:
 async def redis_client(redis_url: str) -> AsyncIterator[Redis]:
     async with open_redis(redis_url, name="test", timeout_s=30) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def kafka(servers_dir: Path) -> Iterator[KafkaServer]:
+    """A running broker; tests have topics and groups of their own."""
+    with kafka_server(servers_dir) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
