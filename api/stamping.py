@@ -27,8 +27,21 @@ def stamp(one: InteractionIn, index: int, shared: Stamp, days: LedgerDays) -> Ne
     """`index` is the interaction's place in the request: equal ones under one Idempotency-Key stay two."""
     occurred_at = shared.now_us if one.occurred_at is None else to_us(one.occurred_at)
     event_id, own = _event_id(one, index, shared.idempotency_key)
-    metadata = None if one.metadata is None else metadata_text(one.metadata)
-    interaction = Interaction(
+    interaction = interaction_of(one, event_id, occurred_at, shared.user_agent, shared.ip_address)
+    if own or one.occurred_at is not None:
+        return days.file(interaction, shared.now_us)
+    return NewInteraction(interaction, None)
+
+
+def interaction_of(
+    one: InteractionIn,
+    event_id: bytes,
+    occurred_at: int,
+    user_agent: str | None = None,
+    ip_address: str | None = None,
+) -> Interaction:
+    """`event_id` is 16 bytes, `occurred_at` in microseconds since the Unix epoch."""
+    return Interaction(
         event_id,
         one.account_id,
         one.event_type,
@@ -37,13 +50,10 @@ def stamp(one: InteractionIn, index: int, shared: Stamp, days: LedgerDays) -> Ne
         occurred_at,
         one.account_number,
         one.session_id,
-        shared.user_agent,
-        shared.ip_address,
-        metadata,
+        user_agent,
+        ip_address,
+        None if one.metadata is None else metadata_text(one.metadata),
     )
-    if own or one.occurred_at is not None:
-        return days.file(interaction, shared.now_us)
-    return NewInteraction(interaction, None)
 
 
 def _event_id(one: InteractionIn, index: int, idempotency_key: str | None) -> tuple[bytes, bool]:

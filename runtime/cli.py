@@ -86,6 +86,15 @@ def recommender() -> None:
 
 
 @app.command()
+def consume() -> None:
+    """Run one consumer process, which reads topics of Kafka into the intake: FOOTFALL_KAFKA_TOPICS."""
+    from runtime import consume_process  # noqa: PLC0415
+
+    consume_process.run(connected_settings())
+    leave(0)
+
+
+@app.command()
 def migrate() -> None:
     """Bring the tables of the databases, and the search attributes of Temporal, up to date."""
     from runtime.migrate import migrate_all  # noqa: PLC0415

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from domain.shard import Shard
+from runtime.kafka_settings import KafkaSettings
 from runtime.security_settings import SecuritySettings
 
 Network = IPv4Network | IPv6Network
@@ -16,7 +17,7 @@ CqlConsistency = Literal["ONE", "LOCAL_ONE", "TWO", "THREE", "QUORUM", "LOCAL_QU
 _TIME_OR_OFF = r"^(([01]\d|2[0-3]):[0-5]\d|off)$"
 
 
-class Settings(SecuritySettings):
+class Settings(KafkaSettings, SecuritySettings):
     """Everything that can be set. The unit stands in a name or in its description."""
 
     # What is set to nothing is not set: Compose can't leave a variable out.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from runtime.kafka_settings import KafkaSettings
 from runtime.security_settings import SecuritySettings
 from runtime.settings import Settings
 
@@ -23,8 +24,11 @@ def environment_name(field_name: str) -> str:
 
 
 def describe_settings() -> list[SettingDescription]:
-    """Every setting, in the order in which the classes have them; those of security last."""
-    fields = sorted(Settings.model_fields.items(), key=lambda named: named[0] in SecuritySettings.model_fields)
+    """Every setting, in the order in which the classes have them; those of Kafka and of security last."""
+    parts = (KafkaSettings, SecuritySettings)
+    fields = sorted(
+        Settings.model_fields.items(), key=lambda named: [named[0] in part.model_fields for part in reversed(parts)]
+    )
     return [
         SettingDescription(environment_name(name), _default(field.default), field.description or "")
         for name, field in fields
@@ -54,4 +58,4 @@ def settings_page() -> str:
 def _default(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(str(one) for one in value)
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "" if value in (None, {}) else str(value).lower() if isinstance(value, bool) else str(value)

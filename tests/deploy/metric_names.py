@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 import activities.metrics
 import api.metrics
+import doors.kafka.metrics
 import intake.metrics
 import runtime.process_metrics
 import runtime.watch
@@ -23,6 +24,7 @@ ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 MODULES = (
     activities.metrics,
     api.metrics,
+    doors.kafka.metrics,
     intake.metrics,
     runtime.process_metrics,
     runtime.watch,

@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from api import health
 from domain.access import SCOPES
-from runtime import api_process, recommender_process, worker_process
+from runtime import api_process, consume_process, recommender_process, worker_process
 from runtime.cli import app
 from runtime.ports import is_loopback
 from runtime.settings import Settings
@@ -31,6 +31,7 @@ PYPROJECT = ROOT / "pyproject.toml"
 API_PORT = Settings.model_fields["port"].default
 RECOMMENDER_PORT = Settings.model_fields["recommender_port"].default
 METRICS_PORT = Settings.model_fields["worker_metrics_port"].default
+CONSUMER_METRICS_PORT = Settings.model_fields["consumer_metrics_port"].default
 
 # What the servers' images listen on cannot be read anywhere here.
 LISTENS = {
@@ -41,6 +42,8 @@ LISTENS = {
     "api": {API_PORT},
     "recommender": {RECOMMENDER_PORT},
     "worker": {METRICS_PORT},
+    "consume": {CONSUMER_METRICS_PORT},
+    "kafka": {9092, 9093},
     "prometheus": {9090},
     "grafana": {3000},
 }
@@ -100,6 +103,9 @@ def addresses() -> Iterator[tuple[str, str, int]]:
             yield name, host, int(port)
         for host in filter(None, environment.get("SCYLLA_CONTACT_POINTS", "").split(",")):
             yield name, host, int(environment["SCYLLA_PORT"])
+        if name == "consume":
+            host, _, port = environment["FOOTFALL_KAFKA_BOOTSTRAP"].rpartition(":")
+            yield name, host, int(port)
         if host := environment.get("POSTGRES_SEEDS", ""):
             yield name, host, int(environment["DB_PORT"])
 
@@ -150,6 +156,7 @@ def test_the_services_of_the_design_are_there() -> None:
         *("scylladb", "postgres", "redis", "temporal", "temporal-ui"),
         *("migrate", "api", "worker", "recommender"),
         *("prometheus", "grafana"),
+        *("consume", "kafka"),
     }
 
 
@@ -319,6 +326,7 @@ def test_commands_of_ours_are_commands_of_footfall() -> None:
 
 def test_processes_may_finish_before_they_are_killed() -> None:
     bounds = {"api": api_process._SHUTDOWN_S + api_process._END_S, "worker": worker_process._END_S}
+    bounds["consume"] = consume_process._END_S
     bounds["recommender"] = float(recommender_process._SHUTDOWN_S)
     for name, bound_s in bounds.items():
         assert seconds(services()[name]["stop_grace_period"]) > bound_s, name
@@ -340,7 +348,10 @@ def test_files_of_ours_that_services_read_are_there_and_stay_as_they_are() -> No
 
 def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alerts_names() -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    targets = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    (of_consumers,) = jobs.pop("footfall-consume")["dns_sd_configs"]  # they are not always there
+    assert of_consumers == {"names": ["consume"], "type": "A", "port": CONSUMER_METRICS_PORT}
+    targets = {name: job["static_configs"][0]["targets"] for name, job in jobs.items()}
     assert targets == {
         f"footfall-{name}": [f"{name}:{port}"] for name in ("api", "worker", "recommender") for port in LISTENS[name]
     }
@@ -348,6 +359,16 @@ def test_prometheus_asks_every_process_of_ours_where_it_listens_and_by_the_alert
         environment = service["environment"]
         assert environment["FOOTFALL_WORKER_METRICS_HOST"] == "0.0.0.0"
         assert environment["FOOTFALL_WORKER_METRICS_PORT"] == str(METRICS_PORT)
+        assert environment["FOOTFALL_CONSUMER_METRICS_HOST"] == "0.0.0.0"
+        assert environment["FOOTFALL_CONSUMER_METRICS_PORT"] == str(CONSUMER_METRICS_PORT)
+
+
+def test_the_consumer_and_its_broker_are_started_for_who_asks_for_them() -> None:
+    for name in ("consume", "kafka"):
+        assert services()[name]["profiles"] == ["kafka"], name
+    listens = {urlsplit(one).port for one in services()["kafka"]["environment"]["KAFKA_LISTENERS"].split(",")}
+    assert listens == LISTENS["kafka"]
+    assert services()["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://kafka:9092"
 
 
 def test_prometheus_and_grafana_are_started_for_who_asks_for_them() -> None:
@@ -365,6 +386,7 @@ def test_what_keeps_data_has_its_volume_where_its_image_keeps_data() -> None:
     assert targets["postgres"] == ["/var/lib/postgresql"]
     assert targets["scylladb"] == ["/var/lib/scylla"]
     assert targets["redis"] == ["/data"]
+    assert targets["kafka"] == [services()["kafka"]["environment"]["KAFKA_LOG_DIRS"]]
 
 
 def test_who_trains_models_and_who_loads_them_share_a_folder_that_our_user_may_write() -> None:
@@ -469,7 +491,7 @@ def test_the_image_runs_footfall_and_leaves_health_to_compose() -> None:
 
 
 def test_the_image_exposes_the_ports_of_its_processes() -> None:
-    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT} {METRICS_PORT}"
+    assert dict(instructions())["EXPOSE"] == f"{API_PORT} {RECOMMENDER_PORT} {METRICS_PORT} {CONSUMER_METRICS_PORT}"
 
 
 def test_the_image_has_the_library_that_the_rankers_wheel_does_not_bring() -> None:
