@@ -34,7 +34,9 @@ class Publish:
         todo = [row for row in rows if row.intake_id not in done]
         if not todo:
             return set()
-        await self._configured().write([one for row in todo for one in messages(row.interactions)])
+        topic = self._configured()
+        topic.check()
+        await topic.write(one for row in todo for one in messages(row.interactions))
         return await self._log.mark_alone(self.name, todo)
 
     async def probe(self, interactions: Sequence[Interaction]) -> None:

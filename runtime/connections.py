@@ -120,10 +120,11 @@ async def open_topic(settings: Settings) -> AsyncIterator[Topic | None]:
         yield None
         return
     # Where nothing is published, librdkafka would be memory of every worker.
-    from runtime.kafka_client import kafka_connection  # noqa: PLC0415
+    from doors.kafka.client import read_config_file  # noqa: PLC0415
     from store.topic_kafka import KafkaTopic  # noqa: PLC0415
 
-    topic = KafkaTopic(settings.publish_topic, kafka_connection(settings))
+    connection = {**read_config_file(settings.kafka_config_file), "bootstrap.servers": settings.kafka_bootstrap}
+    topic = KafkaTopic(settings.publish_topic, connection)
     try:
         yield topic
     finally:

@@ -3,9 +3,9 @@
 import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from domain.shard import Shard
@@ -143,15 +143,6 @@ class Settings(KafkaSettings, SecuritySettings):
         "where it is not set, PostgreSQL keeps them.",
     )
     redis_timeout_s: float = Field(5.0, gt=0, description="Longest wait for an answer of Redis, in seconds.")
-    kafka_bootstrap: str | None = Field(
-        None, description="Comma-separated host:port of some of Kafka's brokers; the others are found through them."
-    )
-    publish_topic: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9._-]{1,249}$",
-        description="Kafka's topic that accepted interactions are mirrored to; none where it is not set. The same "
-        "for all processes.",
-    )
     recommender_url: str = Field(
         "http://127.0.0.1:8001", description="Where the API asks the recommender; `footfall up` sets it itself."
     )
@@ -270,12 +261,6 @@ class Settings(KafkaSettings, SecuritySettings):
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
-
-    @model_validator(mode="after")
-    def _a_topic_has_brokers(self) -> Self:
-        if self.publish_topic is not None and self.kafka_bootstrap is None:
-            raise ValueError("with FOOTFALL_PUBLISH_TOPIC, FOOTFALL_KAFKA_BOOTSTRAP has to be set too")
-        return self
 
     @field_validator("shard", mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """A topic that interactions are written to for others to read, whatever the broker behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 
@@ -17,5 +17,8 @@ class Topic(Protocol):
     most_bytes: int
     """Of one message's value."""
 
-    async def write(self, messages: Sequence[TopicMessage]) -> None:
+    def check(self) -> None:
+        """Fails at once where `write` would, because others try already whether the broker is back."""
+
+    async def write(self, messages: Iterable[TopicMessage]) -> None:
         """Returns when the topic has them all. Of a call that fails or is cancelled, any part may get there."""

@@ -7,8 +7,9 @@ of all messages, and who waits for some of them is woken once.
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -96,10 +97,15 @@ class KafkaTopic:
         self._polling = threading.Thread(target=self._poll, name=f"topic {name}", daemon=True)
         self._polling.start()
 
-    async def write(self, messages: Sequence[TopicMessage]) -> None:
+    async def write(self, messages: Iterable[TopicMessage]) -> None:
         """Part by part, so that a slow link has its time for each of them."""
-        for start in range(0, len(messages), _MESSAGES_A_WRITE):
-            await self._write(messages[start : start + _MESSAGES_A_WRITE])
+        coming = iter(messages)
+        while some := list(islice(coming, _MESSAGES_A_WRITE)):
+            await self._write(some)
+
+    def check(self) -> None:
+        if self._trouble is not None and self._under_way:
+            raise TransientError(self._trouble)
 
     async def aclose(self) -> None:
         """What nobody waits for any more is dropped: it counts as not written."""
@@ -120,14 +126,14 @@ class KafkaTopic:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        self._refuse_in_trouble()
+        self.check()
         try:
             async with asyncio.timeout(_TURN_S):
                 await self._turns.acquire()
         except TimeoutError as error:
             raise TransientError(f"Kafka: {_WRITES_AT_ONCE} writes to {self._name} are under way") from error
         try:
-            self._refuse_in_trouble()
+            self.check()
             self._under_way += 1
             try:
                 yield
@@ -135,10 +141,6 @@ class KafkaTopic:
                 self._under_way -= 1
         finally:
             self._turns.release()
-
-    def _refuse_in_trouble(self) -> None:
-        if self._trouble is not None and self._under_way:
-            raise TransientError(self._trouble)
 
     def _note_trouble(self, why: str) -> None:
         if self._trouble is None:
