@@ -22,7 +22,7 @@ from domain.event_types import load_event_weights
 from domain.ids import new_id
 from domain.readable import readable
 from intake.log import IntakeLog, NewInteraction
-from runtime.kafka.server import KafkaServer
+from runtime.kafka.server import PASSWORD, USERNAME, KafkaServer
 from store.blocks.postgres import PostgresBlockStore
 from store.postgres import Pool
 from store.signals_postgres import PostgresSignalStore
@@ -216,6 +216,28 @@ async def test_after_a_fatal_error_it_begins_anew(topic: KafkaTopic, kafka: Kafk
 async def test_what_an_operator_has_to_mend_is_permanent(topic: KafkaTopic, code: int, kind: type[Exception]) -> None:
     """What one broker for all tests does not say itself."""
     assert type(topic._translated(KafkaError(code))) is kind
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_a_password_of_the_config_file_counts(kafka: KafkaServer, name: str, right: bool) -> None:
+    """A wrong one may be mended at the broker: it is tried again, and says why."""
+    connection = {
+        "bootstrap.servers": kafka.sasl_bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": USERNAME,
+        "sasl.password": PASSWORD if right else "guessed",
+    }
+    topic = KafkaTopic(name, connection)
+    try:
+        if right:
+            await topic.write(messages([interaction()]))
+            assert len(published(kafka, name)) == 1
+        else:
+            with pytest.raises(TransientError, match="Authentication failed"):
+                await topic.write(messages([interaction()]))
+    finally:
+        await topic.aclose()
 
 
 async def test_a_worker_without_the_setting_says_so(unset: Resources) -> None:
