@@ -5,6 +5,7 @@ Week 0 is Monday 1969-12-29 to Sunday 1970-01-04, UTC. Moments are microseconds 
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 WEEKS_KEPT = 24
 WEEKS_PER_PARTITION = 8
@@ -57,6 +58,7 @@ def day_of(moment_us: int) -> int:
     return moment_us // DAY_US
 
 
+@lru_cache(512)
 def date_of(day: int) -> date:
     """The date of a day number, as `day_of` gives it."""
     return _EPOCH.date() + timedelta(days=day)

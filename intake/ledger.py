@@ -8,7 +8,7 @@ Which those are is said by a clock, and the clocks of two front doors are never 
 edge an event is filed under its day and under LATE_DAY too: whichever side another clock has it on, the two meet.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from domain.ids import earliest_id
@@ -35,6 +35,14 @@ class LedgerDays:
         if day < edge - _CLOCKS_APART_DAYS:
             return NewInteraction(one, LATE_DAY)
         return NewInteraction(one, date_of(day), late_too=day <= edge + _CLOCKS_APART_DAYS)
+
+    def file_sent(self, one: Interaction, now_us: int) -> NewInteraction:
+        """Files an interaction with the app's id, whose time is that at which the app sent it.
+
+        Sent again it has another time, which may be of the next day: so it is filed under the day before too.
+        """
+        filed = self.file(one, now_us)
+        return filed if filed.day == LATE_DAY else replace(filed, day_before_too=True)
 
 
 class LedgerPartitions:

@@ -18,6 +18,7 @@ RELEASED_CHANNEL = "footfall_released"
 LATE_DAY = date(1970, 1, 1)
 """The ledger's day of all events that are older than its window."""
 
+_DAY = timedelta(days=1)
 _QUERIES = load_queries("intake", "log.sql")
 
 
@@ -32,6 +33,8 @@ class NewInteraction:
     day: date | None
     late_too: bool = False
     """At the window's edge: the id is filed under LATE_DAY as well."""
+    day_before_too: bool = False
+    """The id is the app's and the time is not: sent again after midnight, it would have another day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,12 @@ class IntakeLog:
         """
         certain = [event for event in events if event.day not in {None, LATE_DAY}]
         edge = [event for event in events if event.late_too]
+        again = [event for event in certain if event.day_before_too]
         undated = [event for event in events if event.day is None]
         late = [event for event in events if event.day == LATE_DAY]
-        dated = [event.day for event in certain] + [LATE_DAY] * len(edge), _ids(certain + edge)
+        days = [event.day for event in certain] + [LATE_DAY] * len(edge)
+        days += [event.day - _DAY for event in again if event.day is not None]
+        dated = days, _ids(certain + edge + again)
         undated_or_late = (
             _ids(undated),
             LATE_DAY,

@@ -19,7 +19,7 @@ SELECT ids FROM known;
 
 -- name: append
 -- One group commit. $1 intake id, $2 batch id, $3 events, $4 their number; $5, $6 days and ids of the events
--- whose day is certain, one at the window's edge twice; $7 ids of the events that carry no time of their own;
+-- whose day is certain, one at the window's edge or sent with its own id twice; $7 ids of the events that carry no time of their own;
 -- $8, $9, $10 the day that late events share, and their own days and ids.
 --
 -- A late event may have come when it was not late yet, so the ledger is asked about its own day too.

@@ -50,13 +50,19 @@ async def consume(settings: Settings) -> None:
         opened = await stack.enter_async_context(open_entrance(settings, _NAME, start_tracing("consumer", settings)))
         if settings.consumer_metrics_port:
             in_background(stack, serve_metrics(settings.consumer_metrics_host, settings.consumer_metrics_port))
-        consumer = _consumer(settings, opened, letters, consumer_options(bootstrap, settings.kafka_group, given))
+        consumer = _consumer(settings, opened, letters, consumer_options(bootstrap, group_of(settings), given))
         await unless_stopped(stop, _wait(opened, letters))
         ending = asyncio.create_task(_bound_the_end(stop))
         if not stop.is_set():
             _log.info("reads %s", ", ".join(settings.kafka_topics))
             await consumer.run(stop)
         await ending
+
+
+def group_of(settings: Settings) -> str:
+    """Each shard has a group of its own: shards that shared one would pass over what only they are given."""
+    shard = settings.shard
+    return settings.kafka_group if shard is None else f"{settings.kafka_group}-{shard.number}-of-{shard.of}"
 
 
 def _insist_on_settings(settings: Settings) -> tuple[str, str]:

@@ -40,8 +40,8 @@ def new_topic(server: KafkaServer, stem: str, partitions: int = 1) -> str:
     return name
 
 
-def produce(server: KafkaServer, topic: str, values: Iterable[bytes], partition: int = -1) -> None:
-    """Returns when the broker has all of them; without a partition they are spread."""
+def produce(server: KafkaServer, topic: str, values: Iterable[bytes], partition: int = -1, at_ms: int = 0) -> None:
+    """Returns when the broker has all of them; without a partition they are spread, without a time it is now."""
     failed: list[str] = []
 
     def note(error: KafkaError | None, _message: Message) -> None:
@@ -52,9 +52,19 @@ def produce(server: KafkaServer, topic: str, values: Iterable[bytes], partition:
     for value in values:
         while len(producer) > _AT_ONCE:
             producer.poll(0.1)
-        producer.produce(topic, value, partition=partition, on_delivery=note)
+        producer.produce(topic, value, partition=partition, timestamp=at_ms, on_delivery=note)
     assert producer.flush(_PATIENCE_S) == 0
     assert not failed, failed[:3]
+
+
+def rewind(server: KafkaServer, group: str, topic: str) -> None:
+    """A group without members begins again with the first message."""
+    consumer = Consumer({"bootstrap.servers": server.bootstrap, "group.id": group, "enable.auto.commit": False})
+    try:
+        partitions = consumer.list_topics(topic, timeout=_PATIENCE_S).topics[topic].partitions
+        consumer.commit(offsets=[TopicPartition(topic, one, 0) for one in partitions], asynchronous=False)
+    finally:
+        consumer.close()
 
 
 def read_all(server: KafkaServer, topic: str) -> list[Message]:

@@ -1,9 +1,12 @@
 """How librdkafka is set up: what the consumer's promises rest on, and what an operator adds for the cluster."""
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from confluent_kafka import KafkaError
 
 from domain.errors import InvalidInputError
 
@@ -11,7 +14,27 @@ _log = logging.getLogger("kafka")
 
 Options = dict[str, Any]
 
-_SYSLOG_WARNING = 4
+
+class Ear:
+    """What librdkafka says of its errors, each once in a while; a client of it has one as its `error_cb`."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+        self.fatal: KafkaError | None = None
+        """The one after which the client does nothing any more."""
+
+    def __call__(self, error: KafkaError) -> None:
+        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  (librdkafka's own errors are named so)
+            self.fatal = error
+        now = time.monotonic()
+        if now - self._said.get(error.name(), float("-inf")) > _SAID_EVERY_S:
+            self._said[error.name()] = now
+            _log.warning("%s", error.str())
+
+
+# As syslog counts. Of every attempt to connect librdkafka tells its callbacks too, and these say it now and then.
+_CRITICAL = 2
+_SAID_EVERY_S = 30.0
 
 # Offsets are committed on a timer, but only those that were stored, and these are stored once all before is recorded.
 _CONSUMER: Mapping[str, Any] = {
@@ -31,7 +54,8 @@ _CONSUMER_DEFAULTS: Mapping[str, Any] = {
     "queued.max.messages.kbytes": 32 * 1024,
     "session.timeout.ms": 30_000,
 }
-_PRODUCER: Mapping[str, Any] = {"acks": "all", "enable.idempotence": True}
+# Not idempotent: a dead letter may come twice anyway, and such a producer can break for good.
+_PRODUCER: Mapping[str, Any] = {"acks": "all", "enable.idempotence": False}
 _PRODUCER_DEFAULTS: Mapping[str, Any] = {
     "client.id": "footfall",
     "delivery.timeout.ms": 10_000,
@@ -75,4 +99,4 @@ def producer_options(bootstrap: str, given: Options) -> Options:
 
 
 def _shared(bootstrap: str, given: Options) -> Options:
-    return {"log_level": _SYSLOG_WARNING, "logger": _log, **given, "bootstrap.servers": bootstrap}
+    return {"log_level": _CRITICAL, "logger": _log, **given, "bootstrap.servers": bootstrap}

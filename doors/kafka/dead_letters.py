@@ -9,7 +9,7 @@ from functools import partial
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from domain.errors import InvalidInputError, TransientError
-from doors.kafka.client import Options
+from doors.kafka.client import Ear, Options
 from doors.kafka.metrics import DEAD_LETTERS
 
 _FLUSH_S = 15.0
@@ -50,7 +50,7 @@ class DeadLetters:
         """Raises InvalidInputError: the options are not what librdkafka takes."""
         self._topic = topic
         try:
-            self._producer = Producer(options)
+            self._producer = Producer({**options, "error_cb": Ear()})
         except (KafkaException, ValueError, TypeError) as error:
             raise InvalidInputError(f"Kafka: {error}") from error
         # librdkafka waits in threads of its own; this one waits for it.

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from domain.errors import FootfallError, InvalidInputError
-from doors.kafka.client import Options
+from doors.kafka.client import Ear, Options
 from doors.kafka.metrics import PARTITIONS, PAUSED, POLLED
 from doors.kafka.recorder import Partition
 
@@ -21,7 +21,6 @@ _POLL_S = 0.2
 _CALLED_BACK_S = 20.0
 _COMMITTED_S = 5.0
 _WATERMARK_S = 1.0
-_SAID_EVERY_S = 30.0
 
 T = TypeVar("T")
 Offsets = Mapping[Partition, int]
@@ -50,11 +49,10 @@ class Reader:
         self._next: dict[Partition, int] = {}
         """Where the group stands, as far as we know."""
         self._is_paused = False
-        self._fatal: KafkaError | None = None
-        self._said: dict[str, float] = {}
+        self._ear = Ear()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kafka")
         try:
-            self._consumer = Consumer({**options, "error_cb": self._hear})
+            self._consumer = Consumer({**options, "error_cb": self._ear})
         except (KafkaException, ValueError, TypeError) as error:
             raise InvalidInputError(f"Kafka: {error}") from error
 
@@ -71,8 +69,8 @@ class Reader:
 
         """
         messages = await self._call(partial(self._take, most, recorded))
-        if self._fatal is not None:
-            raise FootfallError(f"Kafka: {self._fatal.str()}")
+        if self._ear.fatal is not None:
+            raise FootfallError(f"Kafka: {self._ear.fatal.str()}")
         return [one for one in messages if self._is_message(one)]
 
     async def pause(self) -> None:
@@ -182,22 +180,11 @@ class Reader:
             _log.warning("partitions go before what was read of them is recorded; who has them reads it again")
             return None
 
-    def _hear(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:  # noqa: SLF001  (librdkafka's own errors are named so)
-            self._fatal = error
-        self._say(error)
-
     def _is_message(self, message: Message) -> bool:
         error = message.error()
         if error is not None:
-            self._say(error)
+            self._ear(error)
         return error is None
-
-    def _say(self, error: KafkaError) -> None:
-        now = self._loop.time()
-        if now - self._said.get(error.name(), float("-inf")) > _SAID_EVERY_S:
-            self._said[error.name()] = now
-            _log.warning("Kafka: %s", error.str())
 
 
 async def _as_coroutine(work: Awaitable[T]) -> T:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ids import derive_id, earliest_id, id_text, id_texts, made_at, new_id
+from domain.ids import derive_id, derive_id_of_time, earliest_id, id_text, id_texts, made_at, new_id
 
 
 def test_a_new_id_tells_when_it_was_made() -> None:
@@ -26,6 +26,17 @@ def test_another_version_holds_no_time() -> None:
 def test_a_derived_id_depends_on_every_part_and_its_bounds(one: list[bytes], other: list[bytes]) -> None:
     assert (derive_id(*one) == derive_id(*other)) == (one == other)
     assert UUID(bytes=derive_id(*one)).version == 8
+
+
+@given(st.integers(0, 2**48 - 1), st.integers(0, 2**48 - 1), st.lists(st.binary()), st.lists(st.binary()))
+def test_an_id_of_content_and_time_sorts_by_the_time(
+    early: int, late: int, one: list[bytes], other: list[bytes]
+) -> None:
+    first, second = derive_id_of_time(early, *one), derive_id_of_time(late, *other)
+    assert (first == second) == ((early, one) == (late, other))
+    assert UUID(bytes=first).version == 8
+    if early != late:
+        assert (first < second) == (early < late)
 
 
 @given(st.uuids())

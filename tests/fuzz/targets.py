@@ -22,6 +22,8 @@ from domain.block import decode_block, encode_block, event_ids, time_span
 from domain.errors import CorruptBlockError
 from domain.interaction import decode_interactions, encode_interactions
 from domain.outcomes import touches_of
+from doors.kafka.clicks import read_click, read_order
+from doors.kafka.messages import Place, read_interactions
 from intake.ledger import LedgerDays
 
 _NOW_US = 1_795_000_000_000_000
@@ -36,6 +38,19 @@ def interactions_body(data: bytes) -> None:
         taken = [
             stamp(one, index, _STAMP, _DAYS).interaction for index, one in INTERACTIONS.parse(data, _NOW_US).valid
         ]
+        assert decode_interactions(encode_interactions(taken)) == taken
+        actions_of(taken)
+        touches_of(taken)
+        for one in taken:
+            assert decode_block(encode_block([one]), one.account_id) == [one]
+
+
+def kafka_message(data: bytes) -> None:
+    """Whatever the format, a message is taken or named, in the end both; what is taken can be kept."""
+    for read in (read_interactions, read_click, read_order):
+        contents = read(data, Place("topic", 0, 1, _NOW_US // 1_000), _NOW_US)
+        assert contents.valid or contents.faults
+        taken = [one.interaction for one in contents.valid]
         assert decode_interactions(encode_interactions(taken)) == taken
         actions_of(taken)
         touches_of(taken)
@@ -112,4 +127,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "block_as_stored": block_as_stored,
     "intake_row": intake_row,
     "cursor": cursor,
+    "kafka_message": kafka_message,
 }

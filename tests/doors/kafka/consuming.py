@@ -6,9 +6,10 @@ import os
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,8 +19,8 @@ from runtime.kafka.server import KafkaServer
 from runtime.ports import free_port
 from tests.conftest import eventually
 from tests.factories import body
-from tests.kafka_server import committed, new_topic
-from tests.stack import Stack
+from tests.kafka_server import committed, new_topic, read_all
+from tests.stack import Stack, footfall
 
 _PATIENCE_S = 60.0
 
@@ -52,7 +53,7 @@ class Consuming:
             "FOOTFALL_CONSUMER_METRICS_PORT": str(port),
             **self.settings,
         }
-        with (self.stack.logs / "consume.log").open("ab") as log:
+        with self._log_file(len(self.processes)).open("ab") as log:
             process = subprocess.Popen(
                 self.stack.command("consume"), env=environment, cwd=self.stack.code, stdout=log, stderr=log
             )
@@ -66,14 +67,27 @@ class Consuming:
         return process.wait(_PATIENCE_S)
 
     def metrics(self, number: int = -1) -> dict[tuple[str, ...], float]:
-        """(Name, label values …) → value, of a process by the order of their start."""
+        """(Name, label values by the labels' names …) → value, of a process by the order of their start."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_ports[number]}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         return {
-            (sample.name, *sample.labels.values()): sample.value
+            (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
+
+    def is_telling(self, number: int = -1) -> bool:
+        try:
+            self.metrics(number)
+        except OSError:
+            return False
+        return True
+
+    def log(self, number: int = -1) -> str:
+        return self._log_file(len(self.processes) + number if number < 0 else number).read_text()
+
+    def _log_file(self, number: int) -> Path:
+        return self.stack.logs / f"{self.group}-{number}.log"
 
     async def until_read(self, topic: str, messages: int) -> None:
         """Until the group has committed to go on behind so many messages, of all partitions together."""
@@ -85,10 +99,17 @@ class Consuming:
 
         await eventually(check, within_s=_PATIENCE_S)
 
+    def dead(self) -> list[tuple[bytes | None, dict[str, str]]]:
+        """Value and headers of the dead letters."""
+        return [
+            (one.value(), {name: _text(value) for name, value in dict(one.headers() or []).items()})
+            for one in read_all(self.kafka, self.dead_letters)
+        ]
+
 
 @contextmanager
 def consuming(
-    stack: Stack, kafka: KafkaServer, formats: Iterable[str], *, partitions: int = 1, **settings: str
+    stack: Stack, kafka: KafkaServer, formats: Iterable[str], partitions: int = 1, **settings: str
 ) -> Iterator[Consuming]:
     """A group with a topic for each format; no process is started yet."""
     topics = {new_topic(kafka, name, partitions): name for name in formats}
@@ -99,6 +120,17 @@ def consuming(
         for process in one.processes:
             process.kill()
             process.wait()
+
+
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async def check() -> None:
+        assert holds()
+
+    await eventually(check, within_s=_PATIENCE_S)
 
 
 def unique(stem: str) -> str:
@@ -123,10 +155,9 @@ async def view_count(stack: Stack, product: str) -> int:
 
 
 async def until_counted(stack: Stack, product: str, views: int) -> None:
-    """Until popularity has so many, and then has no more when all is worked off."""
+    """Until all that was accepted is worked off; then popularity has so many, and all is as the blocks have it."""
 
     async def check() -> None:
-        assert await view_count(stack, product) == views
         connection = await asyncpg.connect(stack.database_url)
         try:
             assert await connection.fetchval("SELECT count(*) FROM intake_log") == 0
@@ -135,3 +166,5 @@ async def until_counted(stack: Stack, product: str, views: int) -> None:
 
     await eventually(check, within_s=_PATIENCE_S)
     assert await view_count(stack, product) == views
+    verified = await footfall(stack, "verify", "--json")
+    assert verified.code == 0, verified.out + verified.err
