@@ -5,10 +5,12 @@ from activities.fan_out import FanOut
 from activities.feed_recommendations import Recommendations
 from activities.persist import Persist
 from activities.popularity import Popularity
+from activities.publish import Publish
 
 FAN_OUTS: tuple[type[FanOut], ...] = (
     Persist,
     Popularity,
     Recommendations,
     CountExperiments,
+    Publish,
 )

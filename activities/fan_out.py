@@ -22,6 +22,7 @@ from intake.log import IntakeLog, IntakeRow
 from store.blocks.protocol import BlockStore
 from store.postgres import Pool
 from store.signals import SignalStore
+from store.topic import Topic
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ class Resources:
     blocks: BlockStore
     signals: SignalStore
     weights: dict[str, EventWeight]
+    topic: Topic | None = None
+    """None where nothing is published."""
 
 
 class FanOut(Protocol):

@@ -1,8 +1,7 @@
 """The recount of a token range: its blocks are read and counted, as far as popularity had applied them."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import date, timedelta
 from itertools import groupby
@@ -13,19 +12,16 @@ from temporalio import activity
 
 from activities.failures import heartbeats
 from activities.popularity import Popularity
-from domain.block import decode_block
-from domain.errors import CorruptBlockError
 from domain.interaction import PRODUCT, Interaction
 from domain.rebuild import RECOUNT_RANGE, RecountInput, RecountResult
-from domain.week import date_of, day_of, day_start_us, monday_of
+from domain.week import date_of, day_of, day_start_us
 from intake.recount import Recount
 from store.blocks.protocol import Block, BlockStore, TokenRange
+from store.blocks.scan import merged, read_accounts
 from store.popularity import PopularityDelta, ProductDay, count_popularity
 from store.postgres import Pool, transaction
 from store.rebuild import Piece, Rebuild, RebuildStore
 
-# Accounts read ahead, so that round trips do not add up; the pool is shared with live traffic.
-_READS_AT_ONCE = 8
 # Events that are looked up together, and events and products' days after which what is counted is written.
 _EVENTS_A_LOOK = 20_000
 _EVENTS_A_PIECE = 200_000
@@ -55,33 +51,19 @@ class Recounting:
             piece = await self._store.piece(work.rebuild_id, work.start)
             if not piece.done:
                 tally = _Tally(self._pool, self._store, rebuild, work, piece)
-                async with aclosing(self._read(work, piece.after_account)) as accounts:
+                reading = read_accounts(
+                    self._blocks,
+                    TokenRange(work.start, work.end),
+                    work.first_week,
+                    work.last_week,
+                    piece.after_account,
+                )
+                async with aclosing(reading) as accounts:
                     async for account_id, blocks in accounts:
                         await tally.take(account_id, blocks)
                 await tally.write(done=True)
                 piece = await self._store.piece(work.rebuild_id, work.start)
             return piece.result
-
-    async def _read(self, work: RecountInput, after: str | None) -> AsyncGenerator[tuple[str, list[Block]], None]:
-        """The blocks of each account, in the store's order, some accounts ahead."""
-        weeks = work.first_week, work.last_week
-        ahead: deque[tuple[str, asyncio.Task[list[Block]]]] = deque()
-        try:
-            async for page in self._blocks.accounts(TokenRange(work.start, work.end), *weeks, after):
-                for account_id in page:
-                    ahead.append((account_id, asyncio.create_task(self._blocks.read_exact(account_id, *weeks))))
-                    if len(ahead) >= _READS_AT_ONCE:
-                        first, read = ahead[0]
-                        yield first, await read
-                        ahead.popleft()
-            while ahead:
-                first, read = ahead[0]
-                yield first, await read
-                ahead.popleft()
-        finally:
-            for _, read in ahead:
-                read.cancel()
-            await asyncio.gather(*(read for _, read in ahead), return_exceptions=True)
 
 
 class _Tally:
@@ -106,7 +88,7 @@ class _Tally:
     async def take(self, account_id: str, blocks: Sequence[Block]) -> None:
         """Counts an account; writes when there is enough."""
         for _, of_week in groupby(blocks, key=_week):
-            events = _merged(list(of_week))
+            events = merged(list(of_week))
             self._result = self._result.plus(RecountResult(0, 0, len(events)))
             if self._rebuild.ledger:
                 self._found += [(UUID(bytes=one.event_id), date_of(day_of(one.occurred_at))) for one in events]
@@ -153,20 +135,3 @@ class _Tally:
         self._noted = self._upto
         self._result = RecountResult()
         self._deltas, self._found = {}, []
-
-
-def _merged(blocks: Sequence[Block]) -> list[Interaction]:
-    """The interactions of an account's week, each once: blocks may overlap, as readers know.
-
-    Raises:
-        CorruptBlockError: one can't be read; with the account that it is of.
-
-    """
-    try:
-        first, *others = (decode_block(block.data, block.account_id) for block in blocks)
-    except CorruptBlockError as error:
-        account_id, week = blocks[0].account_id, blocks[0].week
-        raise CorruptBlockError(f"a block of {account_id!r}, week of {monday_of(week)}: {error}") from error
-    if not others:
-        return first
-    return list({one.event_id: one for interactions in (first, *others) for one in interactions}.values())

@@ -105,7 +105,7 @@ async def _event(services: Services, event_id: UUID) -> Receipt | None:
         name: {"state": "quarantined", "reason": row.quarantined[name]}
         if name in row.quarantined
         else _fan_out(name in done, parked.get(name), row.discarded.get(name))
-        for name in services.fan_outs
+        for name in dict.fromkeys([*services.fan_outs, *parked, *row.discarded, *row.quarantined])
     }
     return {
         "event_id": event_id,
@@ -124,7 +124,7 @@ async def _batch(services: Services, batch_id: UUID) -> Receipt | None:
     fan_outs = {
         name: _fan_out(row.applied.get(name, 0) == row.rows_left, parked.get(name), row.discarded.get(name))
         | ({"quarantined": row.quarantined[name]} if name in row.quarantined else {})
-        for name in services.fan_outs
+        for name in dict.fromkeys([*services.fan_outs, *parked, *row.discarded, *row.quarantined])
     }
     return {
         "batch_id": batch_id,

@@ -24,8 +24,9 @@ from bench.table import Table, write_page
 from domain.ids import new_id
 from intake.carrier import Carrier
 from intake.log import IntakeLog
-from runtime.fan_outs import FAN_OUT_NAMES
+from runtime.fan_outs_wanted import fan_outs_of
 from runtime.instance import Instance
+from runtime.settings import Settings
 from store.postgres import Pool, create_pool
 from tests.factories import new_interaction
 
@@ -46,7 +47,7 @@ class Bench:
     async def park(self, count: int, events: int) -> list[UUID]:
         """So many batches of so many interactions, parked; the table is back."""
         await self._pool.execute(_HIDE)
-        log, carrier = IntakeLog(self._pool), Carrier(self._client, FAN_OUT_NAMES)
+        log, carrier = IntakeLog(self._pool), Carrier(self._client, fan_outs_of(Settings()))
 
         async def start(batch_id: UUID) -> None:
             await log.append(batch_id, [new_interaction(ref_id=f"p{n % 100}") for n in range(events)])

@@ -21,6 +21,7 @@ from runtime.keys_command import app as keys
 from runtime.logs import redacted
 from runtime.models_command import app as models
 from runtime.models_command import train
+from runtime.publish_command import publish
 from runtime.quarantine_command import app as quarantine
 from runtime.rebuild import rebuild_app, verify
 from runtime.settings_page import describe_settings
@@ -157,6 +158,7 @@ app.command("import")(import_file)
 app.command()(demo)
 app.command()(erase)
 app.command()(export)
+app.command()(publish)
 
 
 @app.command("settings")

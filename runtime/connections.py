@@ -20,6 +20,7 @@ from store.blocks.protocol import Block, BlockReader, BlockStore
 from store.postgres import Pool, create_pool
 from store.signals import SignalStore
 from store.signals_postgres import PostgresSignalStore
+from store.topic import Topic
 from workflows.record_interactions import SEARCH_ATTRIBUTES
 
 _log = logging.getLogger(__name__)
@@ -105,6 +106,29 @@ async def open_signal_store(settings: Settings, pool: Pool, name: str) -> AsyncI
     url = settings.redis_url.get_secret_value()
     async with open_redis(url, name=name.replace(" ", "-"), timeout_s=settings.redis_timeout_s) as client:
         yield RedisSignalStore(client)
+
+
+@asynccontextmanager
+async def open_topic(settings: Settings) -> AsyncIterator[Topic | None]:
+    """The topic of the settings, or None; it connects by itself, whenever the brokers are there.
+
+    Raises:
+        InvalidInputError: a setting is none of Kafka's.
+
+    """
+    if settings.publish_topic is None:
+        yield None
+        return
+    # Where nothing is published, librdkafka would be memory of every worker.
+    from doors.kafka.client import read_config_file  # noqa: PLC0415
+    from store.topic_kafka import KafkaTopic  # noqa: PLC0415
+
+    connection = {**read_config_file(settings.kafka_config_file), "bootstrap.servers": settings.kafka_bootstrap}
+    topic = KafkaTopic(settings.publish_topic, connection)
+    try:
+        yield topic
+    finally:
+        await topic.aclose()
 
 
 class _OpeningBlockReader:

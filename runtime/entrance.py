@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from activities import FAN_OUTS
 from api.event_names import know_event_names
 from domain.errors import FootfallError, TransientError
 from domain.event_names import load_event_names
@@ -24,6 +23,7 @@ from intake.log import IntakeLog
 from intake.releases import Releases
 from runtime.background import ended, in_background
 from runtime.connections import lazy_client, open_block_reader, open_pool, postgres_url
+from runtime.fan_outs_wanted import fan_outs_of
 from runtime.process_metrics import keep_sampling
 from runtime.settings import Settings
 from runtime.tracing import Tracing
@@ -73,7 +73,7 @@ async def open_entrance(settings: Settings, name: str, tracing: Tracing) -> Asyn
         reads = await stack.enter_async_context(open_pool(settings, f"{name} reads"))
         client = await lazy_client(settings, name, tracing.temporal)
         releases = await stack.enter_async_context(Releases(postgres_url(settings), name=f"{name} releases"))
-        fan_outs = [fan_out.name for fan_out in FAN_OUTS]
+        fan_outs = fan_outs_of(settings)
         dispatcher = Dispatcher(
             Carrier(client, fan_outs).start,
             max_events=settings.batch_max_events,

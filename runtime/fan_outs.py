@@ -16,7 +16,6 @@ from rich.table import Table
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities import FAN_OUTS
 from domain.batch import DISCARD, DiscardRequest
 from domain.week import from_us
 from intake.carrier import Carrier
@@ -25,6 +24,7 @@ from intake.parked import Carried, ParkedFanOut, ParkedFanOuts, Which, end_repla
 from intake.quarantine import Choice, Quarantine
 from intake.receipts import Receipts
 from runtime.connections import connected_client, open_pool
+from runtime.fan_outs_wanted import fan_outs_of
 from runtime.settings import Settings
 from store.postgres import Pool
 
@@ -33,7 +33,6 @@ _LOOK_EVERY_S = 0.2
 _RPC_TIMEOUT = timedelta(seconds=10)
 _UPDATES_AT_ONCE = 16
 _SHOWN_ACCOUNTS = 10
-FAN_OUT_NAMES = [fan_out.name for fan_out in FAN_OUTS]
 
 
 def _pool(settings: Settings) -> AbstractAsyncContextManager[Pool]:
@@ -59,7 +58,9 @@ async def replay_parked(settings: Settings, which: Which, console: Console, *, w
         if not parked:
             _print_nothing(which, console, as_json=as_json)
             return 0
-        carrier = Carrier(await connected_client(settings), FAN_OUT_NAMES)
+        # What is parked is meant to be done, also where this shell lacks the setting that the others have.
+        fan_outs = dict.fromkeys([*fan_outs_of(settings), *(one.fan_out for one in parked)])
+        carrier = Carrier(await connected_client(settings), list(fan_outs))
         started = time.monotonic()
         carried = []
         with progress_bars(console, quiet=as_json) as progress:
@@ -146,7 +147,9 @@ async def show_batch(settings: Settings, batch_id: UUID, console: Console, *, as
         **_contents(rows),
         "fan_outs": {
             name: _state(name, receipt.applied.get(name, 0), receipt.rows_left, parked, receipt.discarded)
-            for name in FAN_OUT_NAMES
+            for name in dict.fromkeys(
+                [*fan_outs_of(settings), *(one.fan_out for one in parked), *receipt.applied, *receipt.discarded]
+            )
         },
         "quarantined": dict(Counter(one.fan_out for one in aside)),
         "workflow": await _workflow(await connected_client(settings), batch_id),

@@ -1,9 +1,9 @@
 """Settings of Kafka."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
 from domain.errors import InvalidInputError
@@ -11,10 +11,12 @@ from doors.kafka.topics import FormatName, parse_topics
 
 
 class KafkaSettings(BaseSettings):
-    """What docs/doors-kafka.md tells of."""
+    """What docs/doors-kafka.md and docs/doors-publish.md tell of."""
 
     kafka_bootstrap: str | None = Field(
-        None, description="Comma-separated host:port of some of Kafka's brokers, for `footfall consume`."
+        None,
+        description="Comma-separated host:port of some of Kafka's brokers, for `footfall consume` and "
+        "FOOTFALL_PUBLISH_TOPIC.",
     )
     kafka_config_file: Path | None = Field(
         None,
@@ -32,6 +34,12 @@ class KafkaSettings(BaseSettings):
     kafka_dead_letter_topic: str | None = Field(
         None, description="Topic of the messages that can't be recorded, with the reason; it has to be set."
     )
+    publish_topic: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,249}$",
+        description="Topic that accepted interactions are mirrored to; none where it is not set. The same for all "
+        "processes.",
+    )
     consumer_metrics_host: str = Field(
         "127.0.0.1", description="Address that `footfall consume` tells its metrics on."
     )
@@ -48,3 +56,9 @@ class KafkaSettings(BaseSettings):
             return parse_topics(value)
         except InvalidInputError as error:
             raise ValueError(str(error)) from error
+
+    @model_validator(mode="after")
+    def _a_topic_has_brokers(self) -> Self:
+        if self.publish_topic is not None and self.kafka_bootstrap is None:
+            raise ValueError("with FOOTFALL_PUBLISH_TOPIC, FOOTFALL_KAFKA_BOOTSTRAP has to be set too")
+        return self

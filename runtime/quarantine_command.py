@@ -105,12 +105,14 @@ async def _retry(settings: Settings, choice: Choice) -> int:
     from intake.carrier import Carrier  # noqa: PLC0415
     from intake.parked import ParkedFanOuts  # noqa: PLC0415
     from runtime.connections import connected_client, open_pool  # noqa: PLC0415
-    from runtime.fan_outs import FAN_OUT_NAMES, outcome, parked_table, progress_bars  # noqa: PLC0415
+    from runtime.fan_outs import outcome, parked_table, progress_bars  # noqa: PLC0415
+    from runtime.fan_outs_wanted import ALL_FAN_OUTS  # noqa: PLC0415
 
     async with open_pool(settings, "footfall quarantine", 2) as pool:
         quarantine = Quarantine(pool)
-        carrier = Carrier(await connected_client(settings), FAN_OUT_NAMES)
-        retried = await quarantine.retry(choice, FAN_OUT_NAMES, settings.batch_max_events)
+        # Its rows are marked for all that are not meant, so that these find nothing to do.
+        carrier = Carrier(await connected_client(settings), ALL_FAN_OUTS)
+        retried = await quarantine.retry(choice, ALL_FAN_OUTS, settings.batch_max_events)
         for one in retried:
             await carrier.start(one.batch_id, one.events)
         events = {one.batch_id: one.events for one in retried}

@@ -20,6 +20,7 @@ from activities.erasure import Erasing
 from activities.fan_out import Resources, fan_out_activity
 from activities.maintenance import Maintenance
 from activities.precompute import Precompute
+from activities.publish import Publish
 from activities.rebuild import Rebuilding
 from activities.recount import Recounting
 from activities.release import BatchEnd
@@ -37,8 +38,10 @@ from runtime.connections import (
     open_block_store,
     open_pool,
     open_signal_store,
+    open_topic,
     register_search_attributes,
 )
+from runtime.fan_outs_wanted import fan_outs_of
 from runtime.housekeeping import Nightly, keep_house, schedule_housekeeping
 from runtime.logs import set_up_logging
 from runtime.metrics_port import serve_metrics, temporal_runtime
@@ -112,12 +115,13 @@ async def _open(
     weights = load_event_weights(settings.event_types_file)
     blocks = await stack.enter_async_context(open_block_store(settings, pool))
     signals = await stack.enter_async_context(open_signal_store(settings, pool, "footfall worker"))
+    topic = await stack.enter_async_context(open_topic(settings))
     maintenance = _maintenance(settings, pool, blocks, signals)
     await _make_room(maintenance)
     await register_search_attributes(client)
     nightly = Nightly(settings.train_at, settings.precompute_at)
     await schedule_housekeeping(client, nightly)
-    carrier = Carrier(client, [fan_out.name for fan_out in FAN_OUTS])
+    carrier = Carrier(client, fan_outs_of(settings))
     sweeper = _sweeper(settings, pool, log, carrier)
     compaction = Compaction(
         blocks, busy_blocks=settings.compact_busy_blocks, events_a_second=settings.compact_events_per_s
@@ -136,7 +140,7 @@ async def _open(
     erasing = Erasing(pool, blocks, signals, weights, carrier.end, settle_s=settings.erasure_settle_s)
     worker = _worker(
         client,
-        Resources(pool, log, blocks, signals, weights),
+        Resources(pool, log, blocks, signals, weights, topic),
         [
             maintenance.maintain,
             compaction.plan,
@@ -157,11 +161,10 @@ def _told(settings: Settings, pool: Pool) -> list[Coroutine[Any, Any, None]]:
     if not settings.worker_metrics_port:
         return []
     tell_build("worker")
-    fan_outs = [fan_out.name for fan_out in FAN_OUTS]
     return [
         serve_metrics(settings.worker_metrics_host, settings.worker_metrics_port),
         keep_sampling({"worker": pool}),
-        Watch(pool, fan_outs, settings.dedup_window_days).keep_sampling(),
+        Watch(pool, fan_outs_of(settings), settings.dedup_window_days).keep_sampling(),
     ]
 
 
@@ -180,7 +183,7 @@ def _worker(client: Client, resources: Resources, others: Sequence[Callable[...,
     """With the activities of batches, and these others."""
     batches = BatchReader(resources.log)
     fan_outs = [fan_out_activity(fan_out(resources), batches, resources.log) for fan_out in FAN_OUTS]
-    end = BatchEnd(resources.log, batches)
+    end = BatchEnd(resources.log, batches, [] if resources.topic is None else [Publish.name])
     return Worker(
         client,
         task_queue=TASK_QUEUE,

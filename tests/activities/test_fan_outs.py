@@ -1,7 +1,7 @@
 """Every fan-out: applied once whatever is run again, and an effect without its mark does not exist (invariant 4)."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from activities import FAN_OUTS
 from activities.fan_out import FanOut, Resources
 from activities.persist import Persist, delta_blocks
 from activities.popularity import Popularity
+from activities.publish import Publish
 from domain.block import decode_block
 from domain.errors import TransientError
 from domain.event_types import load_event_weights
@@ -25,12 +26,23 @@ from store.postgres import Connection, Pool
 from store.signals_postgres import PostgresSignalStore
 from tests.contract.block_store import history
 from tests.factories import interaction, now_us, some_interactions
+from tests.publishing import open_topic
 
 
 @pytest.fixture
-def resources(pool: Pool) -> Resources:
+def unpublished(pool: Pool) -> Resources:
     signals = PostgresSignalStore(pool)
     return Resources(pool, IntakeLog(pool), PostgresBlockStore(pool), signals, load_event_weights())
+
+
+@pytest.fixture
+async def resources(unpublished: Resources, request: pytest.FixtureRequest) -> AsyncIterator[Resources]:
+    """With a topic for the one fan-out that writes to it, which others need no broker for."""
+    if getattr(request.node, "callspec", None) is None or request.node.callspec.params.get("kind") is not Publish:
+        yield unpublished
+        return
+    async with open_topic(request.getfixturevalue("kafka")) as topic:
+        yield replace(unpublished, topic=topic)
 
 
 async def _rows(resources: Resources, batch: UUID | None = None) -> list[IntakeRow]:

@@ -15,6 +15,7 @@ _HEAVY = (
     "implicit",
     "cassandra",
     "redis",
+    "confluent_kafka",
     "opentelemetry.sdk",
     "jwt",
     "limits",

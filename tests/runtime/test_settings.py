@@ -68,6 +68,17 @@ def test_another_shard_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -
         Settings()
 
 
+def test_a_topic_to_publish_to_needs_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FOOTFALL_PUBLISH_TOPIC", "shop.interactions")
+    with pytest.raises(ValidationError, match="FOOTFALL_KAFKA_BOOTSTRAP has to be set too"):
+        Settings()
+    monkeypatch.setenv("FOOTFALL_KAFKA_BOOTSTRAP", "localhost:9092")
+    assert Settings().publish_topic == "shop.interactions"
+    monkeypatch.setenv("FOOTFALL_PUBLISH_TOPIC", "shop interactions")
+    with pytest.raises(ValidationError, match="pattern"):
+        Settings()
+
+
 def test_a_wrong_value_is_named_without_a_stack() -> None:
     environment = {**os.environ, "FOOTFALL_PORT": "abc", "FOOTFALL_TRUSTED_PROXIES": "10.0.0.300"}
     run = subprocess.run(
