@@ -16,18 +16,18 @@ from tests.stack import Stack
 
 
 @dataclass(frozen=True)
-class Closed:
-    """Asks for a key."""
+class Target:
+    """What the client speaks to."""
 
     stack: Stack
-    key: str
-    """May write and read."""
+    key: str | None
+    """May write and read; None where nobody is asked for one."""
     page_port: int
     """Of the origin whose pages may ask, on localhost."""
 
 
 @pytest.fixture(scope="package")
-async def closed(postgres_server: EmbeddedPostgres, temporal: Temporal, servers_dir: Path) -> AsyncIterator[Closed]:
+async def closed(postgres_server: EmbeddedPostgres, temporal: Temporal, servers_dir: Path) -> AsyncIterator[Target]:
     page_port = free_port("127.0.0.1", 0)
     async with new_database(postgres_server.url) as url:
         await migrate_postgres(url)
@@ -42,11 +42,11 @@ async def closed(postgres_server: EmbeddedPostgres, temporal: Temporal, servers_
         stack.start()
         async with client(stack.url, key) as http:
             await until_known(http)
-        yield Closed(stack, key, page_port)
+        yield Target(stack, key, page_port)
         stack.stop()
 
 
 @pytest.fixture
-async def asking(closed: Closed) -> AsyncIterator[httpx.AsyncClient]:
+async def asking(closed: Target) -> AsyncIterator[httpx.AsyncClient]:
     async with client(closed.stack.url, closed.key) as http:
         yield http

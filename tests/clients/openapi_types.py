@@ -3,12 +3,11 @@
 `python -m tests.clients.openapi_types` writes them anew, once the client is installed.
 """
 
+import contextlib
 import json
 import re
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from fastapi import FastAPI
 
 from api.app import Bounds, create_app
 from api.leaving import Leaving
-from api.services import State
 from tests.clients.npm import CLIENT
 
 TYPES = CLIENT / "src" / "openapi.ts"
@@ -64,10 +62,8 @@ def _used(text: str, schemas: dict[str, Any]) -> set[str]:
 
 
 def _app() -> FastAPI:
-    @asynccontextmanager
-    async def nothing(_app: FastAPI) -> AsyncIterator[State]:
-        raise AssertionError("it answers nobody")
-        yield
+    def nothing(_app: FastAPI) -> Any:
+        return contextlib.nullcontext({})
 
     return create_app(nothing, version="0", bounds=Bounds(1, 1, 1), leaving=Leaving())
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 
-from tests.clients.conftest import Closed
+from tests.clients.conftest import Target
 from tests.conftest import eventually
 from tests.e2e.securing import client
 from tests.factories import body
@@ -20,7 +20,7 @@ def distinct(count: int, *, accounts: int = 3) -> list[dict[str, Any]]:
     return [body(account_id=f"ts-{own}-{index % accounts}", ref_id=f"ts-{own}") for index in range(count)]
 
 
-async def until_recorded_once(closed: Closed, sent: list[dict[str, Any]], ids: Iterable[str]) -> None:
+async def until_recorded_once(closed: Target, sent: list[dict[str, Any]], ids: Iterable[str]) -> None:
     """Waits until the histories of the accounts have exactly these ids, and popularity as many of each product."""
     accounts = sorted({one["account_id"] for one in sent})
     products = Counter(one["ref_id"] for one in sent)
@@ -47,7 +47,7 @@ async def history(http: httpx.AsyncClient, account: str) -> list[str]:
     return [one["event_id"] for one in answer.json()["items"]]
 
 
-async def _nothing_is_under_way(closed: Closed) -> None:
+async def _nothing_is_under_way(closed: Target) -> None:
     """One that was let in twice would be counted once more by a batch that is still on its way."""
     connection = await asyncpg.connect(closed.stack.database_url)
     try:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from domain.event_types import load_event_weights
-from tests.clients.conftest import Closed
+from tests.clients.conftest import Target
 from tests.clients.npm import BUILT, CLIENT, built_client, npm
 from tests.clients.openapi_types import TYPES, made_types
 from tests.clients.recorded import distinct, history, until_recorded_once
@@ -83,7 +83,7 @@ async def run(name: str, plan: Said) -> Said:
         return await script.end()
 
 
-def plan(closed: Closed, sent: list[Said], *, options: Said | None = None, **more: Any) -> Said:
+def plan(closed: Target, sent: list[Said], *, options: Said | None = None, **more: Any) -> Said:
     usual = {"url": closed.stack.url, "apiKey": closed.key, "flushIntervalMs": 50, "retryBaseMs": 100}
     return {
         "options": {**usual, **(options or {})},
@@ -120,7 +120,7 @@ def test_what_is_published_is_the_client_alone() -> None:
     assert "resolved" not in (CLIENT / "package-lock.json").read_text()
 
 
-async def test_an_api_that_is_killed_costs_nothing(closed: Closed) -> None:
+async def test_an_api_that_is_killed_costs_nothing(closed: Target) -> None:
     sent = distinct(1_200)
     async with running("record", plan(closed, sent, options={"batchSize": 20}, paceMs=3)) as script:
         for count in (200, 700):
@@ -134,7 +134,7 @@ async def test_an_api_that_is_killed_costs_nothing(closed: Closed) -> None:
     await until_recorded_once(closed, sent, said["ids"])
 
 
-async def test_answers_that_are_lost_count_nothing_twice(closed: Closed) -> None:
+async def test_answers_that_are_lost_count_nothing_twice(closed: Target) -> None:
     sent = distinct(300)
     said = await run("record", plan(closed, sent, options={"batchSize": 20}, loseAnswers=True))
     assert said["lost"] > 5
@@ -142,7 +142,7 @@ async def test_answers_that_are_lost_count_nothing_twice(closed: Closed) -> None
     await until_recorded_once(closed, sent, said["ids"])
 
 
-async def test_a_rate_limit_is_kept_to(closed: Closed) -> None:
+async def test_a_rate_limit_is_kept_to(closed: Target) -> None:
     sent = distinct(120)
     with running_api(closed.stack, FOOTFALL_RATE_LIMIT_CALLER="50/second") as limited:
         said = await run("record", plan(closed, sent, options={"url": limited.url, "batchSize": 25}))
@@ -151,7 +151,7 @@ async def test_a_rate_limit_is_kept_to(closed: Closed) -> None:
     await until_recorded_once(closed, sent, said["ids"])
 
 
-async def test_an_api_without_room_is_asked_again(closed: Closed) -> None:
+async def test_an_api_without_room_is_asked_again(closed: Target) -> None:
     sent = distinct(120)
     with running_api(closed.stack, FOOTFALL_REQUESTS_AT_ONCE="1") as small:
         options = {"url": small.url, "batchSize": 1, "flushIntervalMs": 0}
@@ -161,14 +161,14 @@ async def test_an_api_without_room_is_asked_again(closed: Closed) -> None:
     await until_recorded_once(closed, sent, said["ids"])
 
 
-async def test_a_process_that_ends_sends_what_it_has(closed: Closed) -> None:
+async def test_a_process_that_ends_sends_what_it_has(closed: Target) -> None:
     sent = distinct(50)
     said = await run("record", plan(closed, sent, options={"flushIntervalMs": 3_600_000}, end="leave"))
     assert said["counts"] == [{"queued": 0, "recorded": 50, "rejected": 0, "dropped": 0}]
     await until_recorded_once(closed, sent, said["ids"])
 
 
-async def test_a_process_that_ends_without_a_server_says_what_is_lost(closed: Closed) -> None:
+async def test_a_process_that_ends_without_a_server_says_what_is_lost(closed: Target) -> None:
     sent = distinct(50)
     options = {"url": "http://127.0.0.1:9", "exitTimeoutMs": 500}
     said = await run("record", plan(closed, sent, options=options, end="leave"))
@@ -177,7 +177,7 @@ async def test_a_process_that_ends_without_a_server_says_what_is_lost(closed: Cl
     assert {one["reason"] for one in said["dropped"]} == {"exit"}
 
 
-async def test_a_queue_that_is_full_says_what_it_drops(closed: Closed) -> None:
+async def test_a_queue_that_is_full_says_what_it_drops(closed: Target) -> None:
     sent = distinct(30)
     options = {"url": "http://127.0.0.1:9", "maxQueued": 20}
     said = await run("record", plan(closed, sent, options=options, endTimeoutMs=1))
@@ -185,9 +185,13 @@ async def test_a_queue_that_is_full_says_what_it_drops(closed: Closed) -> None:
     assert [one["reason"] for one in said["dropped"]] == ["full"] * 10 + ["exit"] * 20
 
 
-async def test_one_that_is_invalid_holds_back_no_other(closed: Closed) -> None:
+async def test_one_that_is_invalid_holds_back_no_other(closed: Target) -> None:
     sent = distinct(40)
-    bad = {3: {"ref_type": "Shop"}, 17: {"ref_id": "lone \ud800 surrogate"}, 18: {"metadata": {"price": "cheap"}}}
+    bad: dict[int, Said] = {
+        3: {"ref_type": "Shop"},
+        17: {"ref_id": "lone \ud800 surrogate"},
+        18: {"metadata": {"price": "cheap"}},
+    }
     mixed = [{**one, **bad.get(index, {})} for index, one in enumerate(sent)]
     said = await run("record", plan(closed, mixed))
     assert {said["ids"].index(one["id"]) for one in said["rejected"]} == set(bad)
@@ -199,7 +203,7 @@ async def test_one_that_is_invalid_holds_back_no_other(closed: Closed) -> None:
     await until_recorded_once(closed, [sent[index] for index in good], [said["ids"][index] for index in good])
 
 
-async def test_a_body_that_is_too_large_is_divided(closed: Closed) -> None:
+async def test_a_body_that_is_too_large_is_divided(closed: Target) -> None:
     sent = distinct(40)
     large = {**distinct(1)[0], "metadata": {"note": "x" * 3_000}}
     with running_api(closed.stack, FOOTFALL_MAX_BODY_BYTES="2048") as narrow:
@@ -208,14 +212,14 @@ async def test_a_body_that_is_too_large_is_divided(closed: Closed) -> None:
     await until_recorded_once(closed, sent, said["ids"][:-1])
 
 
-async def test_a_key_that_is_none_is_told(closed: Closed) -> None:
+async def test_a_key_that_is_none_is_told(closed: Target) -> None:
     sent = distinct(30)
     said = await run("record", plan(closed, sent, options={"apiKey": "nonsense"}))
     assert [one["status"] for one in said["rejected"]] == [401] * 30
     assert said["retries"] == []
 
 
-async def test_a_token_writes_for_its_own_account(closed: Closed, issuer: Issuer, asking: httpx.AsyncClient) -> None:
+async def test_a_token_writes_for_its_own_account(closed: Target, issuer: Issuer, asking: httpx.AsyncClient) -> None:
     sent = distinct(10, accounts=1)
     foreign = distinct(1)[0]
     silent = [{key: value for key, value in one.items() if key != "account_id"} for one in sent[:5]]
@@ -231,7 +235,7 @@ async def test_a_token_writes_for_its_own_account(closed: Closed, issuer: Issuer
     await until_recorded_once(closed, sent, [*said["ids"][:5], *said["ids"][6:]])
 
 
-async def test_reads(closed: Closed) -> None:
+async def test_reads(closed: Target) -> None:
     sent = distinct(3, accounts=1)
     said = await run("record", plan(closed, sent))
     account, product = sent[0]["account_id"], sent[0]["ref_id"]

@@ -64,7 +64,8 @@ export class Footfall {
       online: () => this.pump.retry(),
       exit: () => void this.exit(),
     });
-    if (this.settings.persist) this.pump.within(0); // what earlier pages left
+    this.queue.adopt(0); // what earlier pages left
+    if (this.queue.size > 0) this.pump.within(0);
   }
 
   /**

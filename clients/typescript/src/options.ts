@@ -30,27 +30,28 @@ export interface Options {
   /** For pages and apps. */
   readonly token?: Token | undefined;
 
-  /** Interactions in one request, at most; 1 to 1,000. So many that wait are sent at once. */
+  /** Interactions in one request, at most; 1 to 1,000, by default 100. So many that wait are sent at once. */
   readonly batchSize?: number | undefined;
-  /** Bytes of one request, at most. */
+  /** Bytes of one request, at most; 900,000. */
   readonly batchBytes?: number | undefined;
-  /** How long an interaction waits for others to go with it. */
+  /** How long an interaction waits for others to go with it; 1,000. */
   readonly flushIntervalMs?: number | undefined;
-  /** How many may wait, in all tabs together; what is recorded beyond is dropped, and told. */
+  /** How many may wait, in all tabs together; what is recorded beyond is dropped, and told. 1,000 in a page, else 10,000. */
   readonly maxQueued?: number | undefined;
-  /** How many bytes may wait, likewise. */
+  /** How many bytes may wait, likewise; 1,000,000 in a page, else 16,000,000. */
   readonly maxQueuedBytes?: number | undefined;
-  /** Whether the queue outlives its page; only browsers can. */
+  /** Whether the queue outlives its page: in a page it does. */
   readonly persist?: boolean | undefined;
   /** Of the queue: clients of one name share what waits, also with later pages. The URL where it is not said. */
   readonly queue?: string | undefined;
 
+  /** For the whole of a request; 30,000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** The first wait after a failure is up to this, and twice as much after each further one … */
+  /** The first wait after a failure is up to this (500), and twice as much after each further one … */
   readonly retryBaseMs?: number | undefined;
-  /** … up to this. */
+  /** … up to this; 60,000. */
   readonly retryMostMs?: number | undefined;
-  /** In Node, how long a process that has nothing else to do stays for what is not sent. */
+  /** In Node, how long a process that has nothing else to do stays for what is not sent; 5,000. */
   readonly exitTimeoutMs?: number | undefined;
 
   /** One that the server refuses, and that is not sent again. */

@@ -14,7 +14,6 @@ export class Pump {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private timerAtMs = Infinity;
   private notBeforeMs = 0;
-  private adoptAgeMs = 0;
   private stopped = false;
 
   constructor(
@@ -51,7 +50,7 @@ export class Pump {
     this.timerAtMs = Infinity;
     this.running = this.drain().finally(() => {
       this.running = undefined;
-      if (this.queue.size > 0) this.within(this.settings.flushIntervalMs);
+      if (this.queue.size > 0) this.within(this.backoff.failures > 0 ? 0 : this.settings.flushIntervalMs);
     });
   }
 
@@ -64,8 +63,7 @@ export class Pump {
   }
 
   private async sendAll(): Promise<Later | null> {
-    this.queue.adopt(this.adoptAgeMs);
-    this.adoptAgeMs = OTHERS_MS;
+    this.queue.adopt(OTHERS_MS);
     while (this.queue.size > 0 && !this.stopped) {
       const later = await this.delivery.next(this.queue.all());
       if (later !== null) return later;

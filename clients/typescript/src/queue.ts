@@ -64,7 +64,7 @@ export class Queue {
     return false;
   }
 
-  /** Takes over what other pages left behind, once it is so old; returns nothing where there are no other pages. */
+  /** Takes over what other pages left behind, where it is at least so old. */
   adopt(_minAgeMs: number): void {}
 
   /** Runs it while no other page of the queue sends. */
