@@ -20,6 +20,8 @@ from tests.stack import Stack
 
 Said = dict[str, Any]
 
+_END_S = 15.0
+
 
 @pytest.fixture(scope="module", autouse=True)
 def chromium() -> str:
@@ -85,8 +87,13 @@ async def browser(target: Target, interaction: Said) -> AsyncIterator[Browser]:
         yield Browser(process, target, interaction)
     finally:
         if process.returncode is None:
-            process.terminate()  # Playwright ends its browser then
-            await process.wait()
+            assert process.stdin is not None
+            process.stdin.close()  # it ends its browser then, and itself
+            try:
+                await asyncio.wait_for(process.wait(), _END_S)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
 
 
 async def play(scenario: str, chromium: str, target: Target, interaction: Said, credentials: Said) -> list[str]:

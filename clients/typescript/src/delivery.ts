@@ -21,6 +21,9 @@ export type Later = Extract<Outcome, { kind: "later" }>;
 
 /** Brings batches to the server, until each of their interactions is recorded, rejected, or to be tried later. */
 export class Delivery {
+  /** Under way from a page that was left. */
+  private leavingBytes = 0;
+
   constructor(
     private readonly http: Http,
     private readonly settling: Settling,
@@ -36,18 +39,26 @@ export class Delivery {
   /** From a page that is being left: what fits, oldest first. The rest, and what is not answered, stays queued. */
   leave(all: Iterable<Pending>): Pending[] {
     const fitting: Pending[] = [];
-    let room = LEAVING_BYTES;
+    let room = LEAVING_BYTES - this.leavingBytes;
     for (const one of all) {
-      room -= one.bytes + 1;
+      room -= sizeOf(one);
       if (room < 0) break;
       fitting.push(one);
     }
     for (let rest = fitting; rest.length > 0;) {
       const piece = cut(rest, this.batchSize, Math.min(LEAVING_PIECE_BYTES, this.batchBytes));
       rest = rest.slice(piece.length);
-      void this.http.recordLeaving(piece).then((outcome) => outcome && this.settle(piece, outcome));
+      void this.sendLeaving(piece);
     }
     return fitting;
+  }
+
+  private async sendLeaving(piece: readonly Pending[]): Promise<void> {
+    const bytes = piece.reduce((sum, one) => sum + sizeOf(one), 0);
+    this.leavingBytes += bytes;
+    const outcome = await this.http.recordLeaving(piece);
+    this.leavingBytes -= bytes;
+    if (outcome !== null) await this.settle(piece, outcome);
   }
 
   private async deliver(batch: readonly Pending[]): Promise<Later | null> {
@@ -83,4 +94,9 @@ export class Delivery {
     });
     return others.length > 0 ? this.deliver(others) : null;
   }
+}
+
+/** In a body, with its comma. */
+function sizeOf(one: Pending): number {
+  return one.bytes + 1;
 }
