@@ -4,9 +4,10 @@ CACHE   := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/footfall
 UV      := $(or $(shell command -v uv 2>/dev/null),$(CACHE)/uv/bin/uv)
 PYTHON  := .venv/bin/python
 INSTALLED := .venv/.installed
+TYPESCRIPT := clients/typescript/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help up test faults fuzz check audit secrets fmt lock bench bench-quick clean
+.PHONY: help up test faults fuzz check typescript audit secrets fmt lock bench bench-quick clean
 
 help: ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -28,11 +29,15 @@ fuzz: $(INSTALLED) ## what reads bytes from outside, a minute each (SECONDS=60);
 	@$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements-fuzz.txt
 	$(PYTHON) -m tests.fuzz --seconds $(or $(SECONDS),60)
 
-check: $(INSTALLED) secrets audit ## formatting, lint, types, room rules, secrets, known faults of dependencies
+check: $(INSTALLED) secrets audit typescript ## formatting, lint, types, room rules, secrets, known faults of dependencies
 	.venv/bin/ruff format --check --quiet .
 	.venv/bin/ruff check --quiet .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
+
+typescript: ## formatting and types of clients/typescript; says so where there is no npm
+	@if command -v npm >/dev/null; then $(MAKE) --silent --no-print-directory $(TYPESCRIPT) && npm --prefix clients/typescript run --silent check; \
+	else echo "NOT CHECKED: clients/typescript, as there is no npm" >&2; test -z "$$FOOTFALL_TESTS_NEED_NPM"; fi
 
 audit: $(INSTALLED) ## known faults of the locked dependencies; says so where no database of them answers
 	@$(PYTHON) .ci/audit.py
@@ -44,6 +49,7 @@ secrets: $(INSTALLED) ## secrets in what is committed
 fmt: $(INSTALLED) ## format, and mend what lint can mend
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+	if [ -d clients/typescript/node_modules ]; then npm --prefix clients/typescript run --silent fmt; fi
 
 bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Java, Maven, npm), write docs/performance/
 	$(PYTHON) -m bench.spine --out docs/performance
@@ -76,12 +82,17 @@ lock: $(UV) ## resolve the dependencies again
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate requirements-fuzz.in -o requirements-fuzz.txt
 
 clean: ## remove what make made here; not the data
+	rm -rf clients/typescript/node_modules clients/typescript/dist clients/typescript/build
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 
 $(INSTALLED): requirements-dev.txt pyproject.toml | $(UV)
 	@test -x $(PYTHON) || $(UV) venv --quiet --python '>=3.11' .venv
 	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements-dev.txt
 	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TYPESCRIPT): clients/typescript/package-lock.json
+	@npm --prefix clients/typescript ci --ignore-scripts --silent
 	@touch $@
 
 $(CACHE)/uv/bin/uv:
