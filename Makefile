@@ -67,7 +67,7 @@ bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Ja
 	$(PYTHON) -m bench.telling --out docs/performance
 	$(PYTHON) -m bench.ledger_layouts --out docs/performance
 	$(PYTHON) -m bench.asking --out docs/performance
-	$(PYTHON) -m bench.experiments --out docs/performance
+	$(PYTHON) -m bench.doors --out docs/performance
 	$(PYTHON) -m bench.recommendations --out docs/performance
 	$(PYTHON) -m bench.recommendation_scale --out docs/performance
 	$(PYTHON) -m bench.recommend_quality --out docs/performance

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 import grpc
@@ -194,7 +194,7 @@ def _read(instance: Instance, counted: _Counted) -> Table:
     table, user, now_ms = Table(), f"reader-{uuid4()}", int(time.time() * 1_000)
     address = instance.grpc_address or ""
     with grpc.insecure_channel(address) as channel:
-        persist = channel.unary_unary(f"{_SERVICE}/PersistClickData")
+        persist: Any = channel.unary_unary(f"{_SERVICE}/PersistClickData")
         for at in range(0, _READ_EVENTS, _A_CALL):
             clicks = [
                 ClickData(catalog_id=1, product_id=one, timestamp=now_ms - _DAY_MS - one)
@@ -203,7 +203,7 @@ def _read(instance: Instance, counted: _Counted) -> Table:
             persist(PersistClickDataRequest(user_id=user, data=clicks).SerializeToString(), timeout=30)
         counted.sent += _READ_EVENTS
         counted.wait()
-        retrieve = channel.unary_unary(f"{_SERVICE}/RetrieveClickInteractions")
+        retrieve: Any = channel.unary_unary(f"{_SERVICE}/RetrieveClickInteractions")
         asked = RetrieveDataRequest(
             user_id=user, start_timestamp=now_ms - 160 * _DAY_MS, end_timestamp=now_ms, limit=_READ_EVENTS
         ).SerializeToString()

@@ -269,12 +269,12 @@ def load(
     return uvloop.run(_load(host, port, next_request, connections, seconds, rate, intervals, patient=patient))
 
 
-def post(host: str, path: str, body: bytes) -> bytes:
-    """The bytes of a POST of JSON."""
+def post(host: str, path: str, body: bytes, *, media_type: str = "application/json") -> bytes:
+    """The bytes of a POST."""
     lines = [
         f"POST {path} HTTP/1.1",
         f"Host: {host}",
-        "Content-Type: application/json",
+        f"Content-Type: {media_type}",
         f"Content-Length: {len(body)}",
     ]
     return "\r\n".join([*lines, "\r\n"]).encode() + body

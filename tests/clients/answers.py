@@ -1,6 +1,6 @@
 """The Python client's types of answers, made of the server's OpenAPI document.
 
-`python -m tests.clients.answers http://localhost:8000` writes them, from a running server.
+`python -m tests.clients.answers` writes them anew.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import httpx
+from tests.clients import openapi
 
 FILE = Path(__file__).parents[2] / "clients/python/src/footfall_client/answers.py"
 
@@ -85,4 +85,4 @@ def _formatted(text: str) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(source(httpx.get(f"{sys.argv[1]}/openapi.json").raise_for_status().json()))
+    FILE.write_text(source(openapi.document()))

@@ -3,7 +3,6 @@
 `python -m tests.clients.openapi_types` writes them anew, once the client is installed.
 """
 
-import contextlib
 import json
 import re
 import subprocess
@@ -11,10 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
-from api.app import Bounds, create_app
-from api.leaving import Leaving
+from tests.clients import openapi
 from tests.clients.npm import CLIENT
 
 TYPES = CLIENT / "src" / "openapi.ts"
@@ -42,7 +38,7 @@ def made_types() -> str:
 
 
 def _document() -> dict[str, Any]:
-    whole = _app().openapi()
+    whole = openapi.document()
     paths = {path: whole["paths"][path] for path in _PATHS}
     for operation in (operation for path in paths.values() for operation in path.values()):
         operation["responses"] = {code: one for code, one in operation["responses"].items() if code.startswith("2")}
@@ -59,13 +55,6 @@ def _used(text: str, schemas: dict[str, Any]) -> set[str]:
         texts = "".join(json.dumps(schemas[name]) for name in open_ones)
         open_ones = set(_REFERENCE.findall(texts)) - found
     return found
-
-
-def _app() -> FastAPI:
-    def nothing(_app: FastAPI) -> Any:
-        return contextlib.nullcontext({})
-
-    return create_app(nothing, version="0", bounds=Bounds(1, 1, 1), leaving=Leaving())
 
 
 if __name__ == "__main__":

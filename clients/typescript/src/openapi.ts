@@ -15,7 +15,8 @@ export interface paths {
         put?: never;
         /**
          * Record Interactions
-         * @description Record 1 to 1,000 interactions. 202 means committed: they will be in every read model exactly once.
+         * @description Record 1 to 1,000 interactions, as lines of JSON up to 10,000. 202 means committed: they will be in every read
+         *     model exactly once.
          */
         post: operations["record_interactions_interaction_post"];
         delete?: never;
@@ -476,6 +477,11 @@ export interface components {
         RejectedOut: {
             /** Index */
             index: number;
+            /**
+             * Line
+             * @description Of an NDJSON body, counted from 1.
+             */
+            line?: number | null;
             /** Pointer */
             pointer: string;
             /** Reason */
@@ -525,9 +531,12 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
+        /** @description May be compressed: Content-Encoding gzip or zstd. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["InteractionIn"] | components["schemas"]["InteractionsIn"];
+                /** @example {"account_id": "alice", "event_type": "view", "ref_type": "Product", "ref_id": "espresso-cup", "metadata": {"price": "12.50", "currency": "EUR"}} */
+                "application/x-ndjson": string;
             };
         };
         responses: {
