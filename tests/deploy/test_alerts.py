@@ -44,6 +44,9 @@ QUIET: Series = {
     "footfall_model_trained_timestamp_seconds": "1x120",
     'footfall_recommendation_answers_total{rung="ranked"}': "0+60x120",
     'footfall_recommendation_answers_total{rung="popular"}': "0+6x120",
+    'footfall_kafka_paused{job="footfall-consume",instance="a"}': "0x120",
+    'footfall_kafka_lag{topic="clicks",partition="0"}': "200000-1000x120",
+    'footfall_kafka_dead_letters_total{topic="clicks",reason="invalid"}': "3x120",
 }
 
 # alert → what is otherwise, when it is looked at, labels, and what it says.
@@ -152,6 +155,24 @@ FIRES: dict[str, tuple[Series, str, dict[str, str], str]] = {
         "30m",
         {},
         "Over a fifth of the recommendations (1 a second) stand on lower rungs.",
+    ),
+    "FootfallKafkaPaused": (
+        {'footfall_kafka_paused{job="footfall-consume",instance="a"}': "1x120"},
+        "30m",
+        {"instance": "a"},
+        "a has read nothing for five minutes: what it read can not be recorded.",
+    ),
+    "FootfallKafkaBehind": (
+        {'footfall_kafka_lag{topic="clicks",partition="0"}': "150000+5000x120"},
+        "30m",
+        {"topic": "clicks"},
+        "clicks: 300k messages are not recorded yet, and it gets more.",
+    ),
+    "FootfallKafkaDeadLetters": (
+        {'footfall_kafka_dead_letters_total{topic="clicks",reason="invalid"}': "3+1x120"},
+        "30m",
+        {"topic": "clicks", "reason": "invalid"},
+        "clicks: messages went to the dead letters (invalid).",
     ),
 }
 
