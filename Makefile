@@ -47,6 +47,7 @@ fmt: $(INSTALLED) ## format, and mend what lint can mend
 
 bench: $(INSTALLED) ## measure all, also beside others (two and a half hours; Java, Maven, npm), write docs/performance/
 	$(PYTHON) -m bench.spine --out docs/performance
+	$(PYTHON) -m bench.grpc_door --out docs/performance
 	$(PYTHON) -m bench.compare --out docs/performance
 	$(PYTHON) -m bench.block_format --out docs/performance
 	$(PYTHON) -m bench.block_store --out docs/performance

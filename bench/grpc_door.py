@@ -3,11 +3,9 @@
 Both let in as much as they can, in turn, on one machine with everything else on it: compare figures of one run.
 """
 
-import asyncio
 import itertools
 import json
 import time
-from array import array
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +14,7 @@ import grpc
 import typer
 import uvloop
 
+from bench import grpc_load
 from bench.events import ACCOUNTS, bundles, requests
 from bench.latency import Latency
 from bench.loadgen import load
@@ -59,22 +58,15 @@ def calls(events_a_call: int) -> Callable[[], bytes]:
     return next_request
 
 
-async def _load(
+def _load(
     address: str, method: str, next_request: Callable[[], bytes], at_once: int, seconds: float
 ) -> tuple[int, float, Latency]:
-    """Answers, seconds and latencies of a closed loop; ends with what was wrong where a call fails."""
-    latencies_us = array("d")
-    async with grpc.aio.insecure_channel(address) as channel:
-        call: Any = channel.unary_unary(f"/{SERVICE}/{method}")
-        started = time.perf_counter()
-
-        async def one_after_the_other() -> None:
-            while (asked := time.perf_counter()) - started < seconds:
-                await call(next_request())
-                latencies_us.append((time.perf_counter() - asked) * 1e6)
-
-        await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
-        took = time.perf_counter() - started
+    """Answers, seconds and latencies."""
+    host, _, port = address.rpartition(":")
+    path = f"/{SERVICE}/{method}"
+    took, latencies_us = uvloop.run(
+        grpc_load.load(host, int(port), path, next_request, at_once=at_once, seconds=seconds)
+    )
     return len(latencies_us), took, Latency(latencies_us)
 
 
@@ -99,9 +91,7 @@ class Bench:
         return rate
 
     def grpc(self) -> float:
-        answers, seconds, latency = uvloop.run(
-            _load(self._address, "PersistClickData", self._calls, AT_ONCE, self._seconds)
-        )
+        answers, seconds, latency = _load(self._address, "PersistClickData", self._calls, AT_ONCE, self._seconds)
         rate = self._recorded(answers * _EVENTS_A_CALL, seconds)
         name = f"gRPC, {_EVENTS_A_CALL} a call, {AT_ONCE} at once"
         self._table.add(f"{name}: accepted events/s", rate)
@@ -124,9 +114,7 @@ class Bench:
         asked = pb.RetrieveDataRequest(
             user_id=account, start_timestamp=now - 7 * 86_400_000, end_timestamp=now, limit=_HISTORY
         ).SerializeToString()
-        _, _, latency = uvloop.run(
-            _load(self._address, "RetrieveClickInteractions", lambda: asked, 1, self._seconds / 2)
-        )
+        _, _, latency = _load(self._address, "RetrieveClickInteractions", lambda: asked, 1, self._seconds / 2)
         self._table.add("RetrieveClickInteractions, 500 events: p50 ms, 1 client", latency.percentile_ms(50), "≤ 5")
         self._table.add("RetrieveClickInteractions, 500 events: p99 ms, 1 client", latency.percentile_ms(99))
 
