@@ -20,12 +20,13 @@ from uuid import uuid4
 
 import grpc
 import typer
+import uvloop
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from bench.events import Event, bundles, requests
-from bench.grpc_load import load_calls, message
+from bench import grpc_load
+from bench.events import ACCOUNTS, Event, bundles, requests
 from bench.latency import Latency
 from bench.loadgen import Result, load, post
 from bench.machine import describe_machine
@@ -34,11 +35,14 @@ from bench.processes import family_cpu_seconds
 from bench.stack import data_folder, environment, footfall_up
 from bench.table import Table, write_page
 from doors.bharatml.interaction_store_pb2 import ClickData, PersistClickDataRequest, RetrieveDataRequest
+from doors.bharatml.service import SERVICE
 from runtime.instance import Instance
 from runtime.kafka.server import VERSION, KafkaServer
 
-_SERVICE = "/proto.InteractionStoreTimeSeriesService"
+_SERVICE = f"/{SERVICE}"
 _A_CALL = 20
+_STRIDE = 7_919
+"""A prime: the ring meets its accounts in another order each time, so no two calls are the same."""
 _AT_THE_MOST_PER_S = 60_000
 """More messages than that in a second of the run no consumer here has taken."""
 _READ_EVENTS = 500
@@ -76,35 +80,44 @@ def _ndjson(events: int) -> Callable[[], bytes]:
     return itertools.cycle([request(some) for some in bundles(events)]).__next__
 
 
-def _grpc(instance: Instance) -> Callable[[float], int]:
-    """Clicks of one account each call: at moments of their own, else they would be the same ones again."""
-    bodies = itertools.cycle(
-        [[int(one["ref_id"][1:]) for one in some] for some in bundles(_A_CALL)],
-    )
-    moments = itertools.count(int(time.time() * 1_000) - _DAY_MS)
+def _calls() -> Callable[[], bytes]:
+    """Requests of PersistClickData, each of one account; no click is ever the same as another."""
+    now, ago_ms = int(time.time() * 1_000), itertools.count()
+    ring = [
+        PersistClickDataRequest(
+            data=[
+                ClickData(catalog_id=1, product_id=int(one["ref_id"][1:]), timestamp=now - next(ago_ms))
+                for one in some
+            ]
+        ).SerializeToString()
+        for some in bundles(_A_CALL)
+    ]
+    numbers = itertools.count()
 
-    def next_message() -> bytes:
-        moment = next(moments)
-        clicks = [ClickData(product_id=one, timestamp=moment) for one in next(bodies)]
-        for place, click in enumerate(clicks):
-            click.catalog_id = place
-        user = f"a{moment % 10_000}"
-        return message(PersistClickDataRequest(user_id=user, data=clicks).SerializeToString())
+    def next_request() -> bytes:
+        turn, place = divmod(next(numbers), len(ring))
+        account = f"a{(place + turn * _STRIDE) % ACCOUNTS}"
+        return PersistClickDataRequest(user_id=account).SerializeToString() + ring[place]
+
+    return next_request
+
+
+def _grpc(instance: Instance) -> Callable[[float], int]:
+    next_request, port = _calls(), _port(_grpc_address(instance))
 
     def send(seconds: float) -> int:
-        result = load_calls(
-            HOST,
-            _port(instance.grpc_address or ""),
-            f"{_SERVICE}/PersistClickData",
-            next_message,
-            connections=4,
-            calls=8,
-            seconds=seconds,
+        _, latencies = uvloop.run(
+            grpc_load.load(HOST, port, f"{_SERVICE}/PersistClickData", next_request, at_once=32, seconds=seconds)
         )
-        _insist(result, {200})
-        return result.answers * _A_CALL
+        return len(latencies) * _A_CALL
 
     return send
+
+
+def _grpc_address(instance: Instance) -> str:
+    if instance.grpc_address is None:
+        raise SystemExit("FOOTFALL_GRPC_PORT is 0")
+    return instance.grpc_address
 
 
 def _kafka(server: KafkaServer) -> Callable[[float], int]:
@@ -192,7 +205,7 @@ def _let_in(
 def _read(instance: Instance, counted: _Counted) -> Table:
     """By grpcio's own client, as BharatML's do."""
     table, user, now_ms = Table(), f"reader-{uuid4()}", int(time.time() * 1_000)
-    address = instance.grpc_address or ""
+    address = _grpc_address(instance)
     with grpc.insecure_channel(address) as channel:
         persist: Any = channel.unary_unary(f"{_SERVICE}/PersistClickData")
         for at in range(0, _READ_EVENTS, _A_CALL):

@@ -1,4 +1,4 @@
-"""What API and worker load: neither the arithmetic of recommendations nor drivers of stores that are not there."""
+"""What API, gRPC and worker load: no arithmetic of recommendations, no drivers of stores that are not there."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ _HEAVY = (
 )
 
 
-@pytest.mark.parametrize("process", ["runtime.api_process", "runtime.worker_process"])
+@pytest.mark.parametrize("process", ["runtime.api_process", "runtime.grpc_process", "runtime.worker_process"])
 def test_what_takes_memory_and_is_not_needed_is_not_loaded(process: str) -> None:
     ask = f"import sys, {process}; print(*sorted({set(_HEAVY)} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", ask], check=True, capture_output=True, text=True)
