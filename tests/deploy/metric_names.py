@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 import activities.metrics
 import api.metrics
 import doors.kafka.metrics
+import intake.entrance
 import intake.metrics
 import runtime.process_metrics
 import runtime.watch
@@ -25,6 +26,7 @@ MODULES = (
     activities.metrics,
     api.metrics,
     doors.kafka.metrics,
+    intake.entrance,
     intake.metrics,
     runtime.process_metrics,
     runtime.watch,

@@ -9,10 +9,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from migrations.runner import migrate_postgres
+from runtime.kafka.server import KafkaServer
 from runtime.ports import free_port
 from runtime.postgres_server import EmbeddedPostgres
 from tests.conftest import Temporal, eventually, new_database, new_namespace
 from tests.deploy.metric_names import defined, named, of_alerts, of_dashboard
+from tests.doors.kafka.consuming import Consuming, consuming
 from tests.factories import body
 from tests.stack import Stack
 
@@ -55,8 +57,8 @@ async def house(postgres_server: EmbeddedPostgres, temporal: Temporal, servers_d
         running.stop()
 
 
-async def _scrape(house: Stack) -> Scraped:
-    ports = house.port, house.metrics_port, house.environment["FOOTFALL_RECOMMENDER_PORT"]
+async def _scrape(house: Stack, *others: int) -> Scraped:
+    ports = house.port, house.metrics_port, house.environment["FOOTFALL_RECOMMENDER_PORT"], *others
     async with httpx.AsyncClient(timeout=30) as http:
         try:
             answers = [await http.get(f"http://127.0.0.1:{port}/metrics") for port in ports]
@@ -77,16 +79,18 @@ async def _record(house: Stack, *bodies: dict[str, object]) -> str:
     return batch_id
 
 
-async def test_whatever_is_shown_or_alerts_is_told(house: Stack) -> None:
+async def test_whatever_is_shown_or_alerts_is_told(house: Stack, kafka: KafkaServer) -> None:
     await _record(house, body())
     wanted = set().union(*map(named, [*of_dashboard(), *of_alerts()]))
+    with consuming(house, kafka, ["interaction"]) as consumer:
+        consumer.start()
+        await eventually(lambda: _told_by_all(house, consumer, wanted))
 
-    async def told() -> None:
-        types = (await _scrape(house)).types
-        assert not wanted - set(types) - _BY_PROMETHEUS
-        assert defined().items() <= types.items()
 
-    await eventually(told)
+async def _told_by_all(house: Stack, consumer: Consuming, wanted: set[str]) -> None:
+    types = (await _scrape(house, *consumer.metrics_ports)).types
+    assert not wanted - set(types) - _BY_PROMETHEUS
+    assert defined().items() <= types.items()
 
 
 async def test_what_is_counted_is_what_was_done_once(house: Stack) -> None:
