@@ -2,11 +2,12 @@
 
 import itertools
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -15,6 +16,7 @@ from tests.needed import give_up
 
 _PATIENCE_S = 30.0
 _AT_ONCE = 10_000
+_NOT_YET = {KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE}
 _numbers = itertools.count(1)
 
 
@@ -87,12 +89,24 @@ def read_all(server: KafkaServer, topic: str) -> list[Message]:
         consumer.close()
 
 
+def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+    """A broker that has just started may not know yet that it is the one to ask."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return consumer.committed(places, timeout=_PATIENCE_S)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_YET or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 def committed(server: KafkaServer, group: str, topic: str) -> dict[int, int]:
     """Partition → the offset that a group would go on from; without those that it never committed."""
     consumer = Consumer({"bootstrap.servers": server.bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, timeout=_PATIENCE_S).topics[topic].partitions
-        places = consumer.committed([TopicPartition(topic, one) for one in partitions], timeout=_PATIENCE_S)
+        places = _committed(consumer, [TopicPartition(topic, one) for one in partitions])
         return {place.partition: place.offset for place in places if place.offset >= 0}
     finally:
         consumer.close()

@@ -150,7 +150,7 @@ def _interactions(
                 PRODUCT,
                 str(product_id),
                 occurred_at,
-                metadata=_metadata(catalog_id, sub_order_num, text),
+                metadata=kept_metadata(catalog_id, sub_order_num, text),
             )
         )
     if faults:
@@ -173,7 +173,8 @@ def _faults(index: int, one: _Sent, now_us: int) -> Iterator[Fault]:
         yield fault(f"{field}.sub_order_num", f"{len(one.sub_order_num)} characters, the limit is {MAX_ID}")
 
 
-def _metadata(catalog_id: int, sub_order_num: str, text: str) -> str | None:
+def kept_metadata(catalog_id: int, sub_order_num: str, text: str) -> str | None:
+    """What an interaction keeps of these, as JSON; `text` is BharatML's metadata."""
     if not (catalog_id or sub_order_num or text):
         return None
     kept: dict[str, Any] = {"catalog_id": catalog_id}

@@ -1,8 +1,6 @@
 """BharatML's click and order messages as interactions. Pure.
 
-A click is a `view` of a product, an order a `purchase` of each product in it. What has no field of its own is in
-metadata: `catalog_id`, the sub_order_num as `order_id`, and BharatML's own metadata, any text, as
-`bharatml_metadata`.
+A click is a `view` of a product, an order a `purchase` of each product in it, kept as those that come by gRPC are.
 
 Taken are the messages that BharatML's own consumers take, with their envelope (`meta`, `data`), and the same flat,
 with the names of its gRPC requests. Fields that are not named here are passed over, as theirs do. Times are Unix
@@ -10,19 +8,17 @@ milliseconds.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from api.bodies import NO_NUL, Fault
-from api.parsing import metadata_text, odd_time
+from api.parsing import odd_time
 from api.problems import fault
 from api.schemas import MAX_ID, MAX_INTERACTIONS, MAX_METADATA_BYTES
 from domain.interaction import PRODUCT, Interaction
+from doors.bharatml.mapping import CLICK_TYPE, ORDER_TYPE, kept_metadata
 from doors.kafka.messages import Contents, Drawn, Place, odd_timestamp
-
-CLICK_TYPE = "view"
-ORDER_TYPE = "purchase"
 
 _MS_US = 1_000
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
@@ -162,7 +158,7 @@ def _contents(
                     PRODUCT,
                     str(one.product_id),
                     occurred_at_ms * _MS_US,
-                    metadata=_metadata(one),
+                    metadata=kept_metadata(one.catalog_id, one.sub_order_num, one.metadata),
                 ),
                 own_time=at_ms is not None,
                 own_id=False,
@@ -191,13 +187,3 @@ def _faults(user: str, at_ms: int | None, sent: list[_Sent], place: Place, now_u
             yield fault("#/sub_order_num", f"at most {MAX_ID} characters, none of them NUL", index=index)
         if one.metadata and (len(one.metadata.encode()) > MAX_METADATA_BYTES or "\0" in one.metadata):
             yield fault("#/metadata", f"at most {MAX_METADATA_BYTES} bytes, none of them NUL", index=index)
-
-
-def _metadata(one: _Sent) -> str | None:
-    if not (one.catalog_id or one.sub_order_num or one.metadata):
-        return None
-    kept: dict[str, Any] = {"catalog_id": one.catalog_id}
-    if one.sub_order_num:
-        kept["order_id"] = one.sub_order_num
-    kept["bharatml_metadata"] = one.metadata
-    return metadata_text(kept)

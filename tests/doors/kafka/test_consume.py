@@ -19,8 +19,11 @@ from tests.doors.kafka.conftest import Shop
 from tests.doors.kafka.consuming import consuming, unique, until, until_counted, view_count, views
 from tests.factories import body
 from tests.kafka_server import committed, produce, rewind
+from tests.stack import frozen
 
 NOW_MS = int(time.time() * 1000)
+_COMMITS_S = 3.0
+"""More than the consumer takes to commit what is recorded."""
 _DAYS_AGO = (datetime.now(UTC) - timedelta(days=100)).isoformat()
 
 
@@ -265,6 +268,25 @@ async def test_a_full_backlog_pauses_and_what_is_worked_off_resumes(shop: Shop, 
         await group.until_read(topic, 3_000)
         await until_counted(shop.stack, cup, 3_000)
         assert group.metrics()["footfall_kafka_failures_total", "backlog"] > 0
+
+
+async def test_killed_while_postgres_does_not_answer(shop: Shop, kafka: KafkaServer) -> None:
+    cup = unique("cup")
+    with consuming(shop.stack, kafka, ["interaction"], partitions=1, FOOTFALL_COMMIT_MAX_EVENTS="100") as group:
+        (topic,) = group.topics
+        produce(kafka, topic, views(cup, 200))
+        process = group.start()
+        await group.until_read(topic, 200)
+        assert shop.postgres.process is not None
+        with frozen(shop.postgres.process.pid):
+            produce(kafka, topic, views(cup, 1_000))
+            await until(lambda: group.metrics()["footfall_kafka_paused",] == 1)
+            await asyncio.sleep(_COMMITS_S)  # what it believes to be recorded by now is committed
+            group.end(process, signal.SIGKILL)
+        assert sum(committed(kafka, group.group, topic).values()) == 200
+        group.start()
+        await group.until_read(topic, 1_200)
+        await until_counted(shop.stack, cup, 1_200)
 
 
 async def test_the_broker_is_killed_and_comes_back(shop: Shop, kafka: KafkaServer) -> None:
