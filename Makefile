@@ -20,9 +20,9 @@ test: check ## all checks, then all tests against real servers
 	$(PYTHON) -m pytest
 
 faults: $(INSTALLED) ## thirty rounds of load with faults, and some with Cassandra and Redis: nothing lost, nothing twice
-	$(PYTHON) -m tests.faults --seeds 1-30 --need-all
-	$(PYTHON) -m tests.faults --seeds 0-3 --cassandra --need-all
-	$(PYTHON) -m tests.faults --seeds 0-3 --redis --need-all
+	$(PYTHON) -m tests.faults --seeds $(or $(SEEDS),1-30) --need-all
+	$(PYTHON) -m tests.faults --seeds $(or $(OTHER_SEEDS),0-3) --cassandra --need-all
+	$(PYTHON) -m tests.faults --seeds $(or $(OTHER_SEEDS),0-3) --redis --need-all
 	$(PYTHON) -m pytest -m long
 
 fuzz: $(INSTALLED) ## what reads bytes from outside, a minute each (SECONDS=60); findings stay as tests
