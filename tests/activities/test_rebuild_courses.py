@@ -192,7 +192,7 @@ class Cuts:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("activities.recount._EVENTS_A_LOOK", 4)
     monkeypatch.setattr("activities.recount._EVENTS_A_PIECE", 10)
-    monkeypatch.setattr("activities.recount._READS_AT_ONCE", 3)
+    monkeypatch.setattr("store.blocks.scan._READS_AT_ONCE", 3)
     monkeypatch.setattr("activities.rebuild._DAYS_A_WRITE", 5)
     monkeypatch.setattr("store.rebuild._PRODUCTS_A_CHUNK", 7)
 
