@@ -18,13 +18,3 @@ async def in_turns(work: Turns[_T]) -> _T:
             found: _T = done.value
             return found
         await asyncio.sleep(0)
-
-
-def at_once(work: Turns[_T]) -> _T:
-    """Where nothing else waits for a turn."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as done:
-            found: _T = done.value
-            return found

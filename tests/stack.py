@@ -9,12 +9,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import psutil
 
 from runtime.ports import free_port
@@ -113,6 +114,18 @@ def frozen(pid: int) -> Iterator[None]:
     finally:
         for one in family:
             one.resume()
+
+
+@asynccontextmanager
+async def no_commits(url: str) -> AsyncIterator[None]:
+    """Meanwhile nothing can be committed: what is let in stays under way."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE intake_log IN SHARE MODE")
+            yield
+    finally:
+        await connection.close()
 
 
 @dataclass(frozen=True)

@@ -75,33 +75,27 @@ class Recorder:
 
     async def _insist(self, work: Callable[[], Awaitable[object]]) -> None:
         """Raises CorruptBlockError. Any other error ends some time, or an operator sees to it; so long it waits."""
+        if await self._is_done(work):
+            return
+        self.in_trouble += 1
+        try:
+            wait_s = _FIRST_WAIT_S
+            await asyncio.sleep(wait_s)
+            while not await self._is_done(work):
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+                await asyncio.sleep(wait_s)
+        finally:
+            self.in_trouble -= 1
+
+    async def _is_done(self, work: Callable[[], Awaitable[object]]) -> bool:
         try:
             await work()
         except CorruptBlockError:
             raise
         except FootfallError as error:
             self._say(error)
-        else:
-            return
-        self.in_trouble += 1
-        try:
-            await self._insist_again(work)
-        finally:
-            self.in_trouble -= 1
-
-    async def _insist_again(self, work: Callable[[], Awaitable[object]]) -> None:
-        wait_s = _FIRST_WAIT_S
-        while True:
-            await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-            try:
-                await work()
-            except CorruptBlockError:
-                raise
-            except FootfallError as error:
-                self._say(error)
-            else:
-                return
+            return False
+        return True
 
     def _say(self, error: FootfallError) -> None:
         FAILURES.labels("backlog" if isinstance(error, BacklogFullError) else "unavailable").inc()

@@ -2,16 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
 from tests.conftest import Temporal
 from tests.factories import body
-from tests.stack import Stack
+from tests.stack import Stack, no_commits
 
 _MOST = 4
 _MOST_BYTES = 20_000
@@ -27,18 +25,6 @@ async def small(database_url: str, temporal: Temporal, tmp_path: Path) -> AsyncI
     stack.stop()
 
 
-@asynccontextmanager
-async def _no_commits(url: str) -> AsyncIterator[None]:
-    """Meanwhile nothing can be committed: what is let in stays under way."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE intake_log IN SHARE MODE")
-            yield
-    finally:
-        await connection.close()
-
-
 def _long(events: int) -> dict[str, object]:
     return {"interactions": [body(metadata={"padding": "x" * _PADDING}) for _ in range(events)]}
 
@@ -50,7 +36,7 @@ async def _post(http: httpx.AsyncClient, count: int, size: int = 0) -> list[http
 
 async def test_more_requests_than_there_is_room_for(small: Stack) -> None:
     async with httpx.AsyncClient(base_url=small.url, timeout=30) as http:
-        async with _no_commits(small.database_url):
+        async with no_commits(small.database_url):
             let_in = asyncio.create_task(_post(http, _MOST))
             await asyncio.sleep(1)
             (refused,) = await _post(http, 1)
@@ -68,7 +54,7 @@ async def test_more_requests_than_there_is_room_for(small: Stack) -> None:
 
 async def test_more_bytes_than_there_is_room_for(small: Stack) -> None:
     async with httpx.AsyncClient(base_url=small.url, timeout=30) as http:
-        async with _no_commits(small.database_url):
+        async with no_commits(small.database_url):
             let_in = asyncio.create_task(_post(http, 2, _PADDING))
             await asyncio.sleep(1)
             refused = await http.post("/interaction", json=_long(6))

@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 from google.protobuf.message import DecodeError
@@ -21,7 +22,7 @@ from api.parsing import INTERACTIONS
 from api.problems import Problem
 from api.schemas import InteractionIn
 from api.stamping import Stamp, stamp
-from api.turns import at_once
+from api.turns import Turns
 from domain.actions import actions_of
 from domain.block import decode_block, encode_block, event_ids, time_span
 from domain.errors import CorruptBlockError
@@ -33,11 +34,22 @@ from doors.kafka.clicks import read_click, read_order
 from doors.kafka.messages import Place, read_interactions
 from intake.ledger import LedgerDays
 
+_T = TypeVar("_T")
+
 _NOW_US = 1_795_000_000_000_000
 _DAYS = LedgerDays(7)
 _STAMP = Stamp(_NOW_US, "key", "agent", "127.0.0.1")
 _ACCOUNT = "alice"
 _LONGEST = 100_000
+
+
+def _at_once(work: Turns[_T]) -> _T:
+    while True:
+        try:
+            next(work)
+        except StopIteration as done:
+            found: _T = done.value
+            return found
 
 
 def interactions_body(data: bytes) -> None:
@@ -49,7 +61,7 @@ def interactions_body(data: bytes) -> None:
 def interactions_lines(data: bytes) -> None:
     """Likewise as NDJSON; each line that is taken is one that is taken by itself."""
     with suppress(Problem):
-        parsed = at_once(LINES.parse(data, _NOW_US))
+        parsed = _at_once(LINES.parse(data, _NOW_US))
         _keep(parsed)
         assert parsed.lines is not None
         assert len(parsed.valid) + parsed.rejected == len(parsed.lines)
@@ -109,7 +121,7 @@ def _packed(coding: str) -> Callable[[bytes], None]:
     def target(data: bytes) -> None:
         told: list[int] = []
         with suppress(Problem):
-            found = at_once(unpacked(coding, data, _LONGEST, told.append))
+            found = _at_once(unpacked(coding, data, _LONGEST, told.append))
             assert len(found) == sum(told)
         assert sum(told) <= _LONGEST
 

@@ -2,14 +2,12 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import asyncpg
 import grpc
 import httpx
 import pytest
@@ -34,7 +32,7 @@ from tests.doors.bharatml.client import (
     target,
 )
 from tests.e2e.securing import AUDIENCE, ISSUER, made_key, running_issuer
-from tests.stack import Stack, footfall, frozen
+from tests.stack import Stack, footfall, frozen, no_commits
 
 SERVING, NOT_SERVING = HealthCheckResponse.SERVING, HealthCheckResponse.NOT_SERVING
 _STOP_S = 30.0
@@ -63,18 +61,6 @@ def _persist(client: Client, user: str = "alice", **options: Any) -> Any:
 
 def _retrieve(client: Client, user: str = "alice", **options: Any) -> Any:
     return client.RetrieveClickInteractions(user_id=user, **lately(), **options)
-
-
-@asynccontextmanager
-async def _no_commits(url: str) -> AsyncIterator[None]:
-    """Meanwhile nothing can be committed: what is let in stays under way."""
-    connection = await asyncpg.connect(url)
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE intake_log IN SHARE MODE")
-            yield
-    finally:
-        await connection.close()
 
 
 # Who may ask, and how much
@@ -150,7 +136,7 @@ async def test_too_large_a_backlog_says_when_to_come_again(bare: Stack) -> None:
 async def test_more_calls_than_there_is_room_for_are_told_to_come_again(bare: Stack) -> None:
     with grpc_beside(bare, FOOTFALL_REQUESTS_AT_ONCE="2") as door:
         async with connected(door) as client:
-            async with _no_commits(bare.database_url):
+            async with no_commits(bare.database_url):
                 let_in = [asyncio.ensure_future(_persist(client, user)) for user in ("a", "b")]
                 await asyncio.sleep(1)
                 refused = await _refusal(_persist(client, "c"))
@@ -247,7 +233,7 @@ async def test_a_deadline_ends_the_call_and_what_it_may_have_recorded_counts_onc
     bharatml: Client, stack: Stack, http: httpx.AsyncClient
 ) -> None:
     product, now = uuid4().int % 2**31, now_ms()
-    async with _no_commits(stack.database_url):
+    async with no_commits(stack.database_url):
         call = bharatml.PersistClickData(user_id="late", data=[click(product, now)], timeout=0.5)
         assert await _code(call) == grpc.StatusCode.DEADLINE_EXCEEDED
     await bharatml.PersistClickData(user_id="late", data=[click(product, now)])
